@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The edge to Ceph: connect and translate errors.
+
+The only importer of ``rados`` and ``rbd``; :mod:`raw_pool` and :mod:`lease`
+take both from here. They come with the distribution (python3-rados,
+python3-rbd) and are absent where only the pure parts are used.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import importlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from glance_rawstore import exceptions
+
+LOG = logging.getLogger(__name__)
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def _module(name: str) -> Any:
+    """Import a binding; None without it, as only a store in use needs it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+rados = _module('rados')
+rbd = _module('rbd')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to reach one pool of one cluster.
+
+    :param conf_file: path of ceph.conf; empty for librados' own search
+    :param user: cephx user without ``client.``; None for the default
+    :param timeout: seconds for connecting and for each operation; negative
+        for none, which is librados' default
+    """
+
+    conf_file: str
+    user: str | None
+    pool: str
+    timeout: int = -1
+
+
+def _client(settings: Settings) -> Any:
+    if rados is None:
+        raise exceptions.BadSetup(
+            'The rados and rbd Python modules are missing; install the '
+            "distribution's python3-rados and python3-rbd."
+        )
+    client = rados.Rados(
+        conffile=settings.conf_file, rados_id=settings.user or None
+    )
+    if settings.timeout >= 0:
+        for option in (
+            'rados_osd_op_timeout',
+            'rados_mon_op_timeout',
+            'client_mount_timeout',
+        ):
+            client.conf_set(option, str(settings.timeout))
+    return client
+
+
+@contextlib.contextmanager
+def connect(settings: Settings) -> Iterator[tuple[Any, Any]]:
+    """Connect to a cluster and open the pool.
+
+    :returns: context manager of (``rados.Rados``, ``rados.Ioctx``)
+    :raises CephUnavailable: the cluster or the pool cannot be reached
+    """
+    with translated():
+        client = _client(settings)
+        client.connect()
+    try:
+        with translated():
+            ioctx = client.open_ioctx(settings.pool)
+        try:
+            yield client, ioctx
+        finally:
+            ioctx.close()
+    finally:
+        client.shutdown()
+
+
+def fsid(settings: Settings) -> str:
+    """Id of the cluster, from ceph.conf or else by connecting.
+
+    :raises CephUnavailable: the cluster cannot be reached
+    """
+    with translated():
+        client = _client(settings)
+        configured = client.conf_get('fsid')
+        if configured and set(configured) - set('0-'):
+            return str(configured)
+        client.connect()
+        try:
+            return str(client.get_fsid())
+        finally:
+            client.shutdown()
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of librados and librbd into ours, at this border only."""
+    if rados is None:
+        yield
+        return
+    try:
+        yield
+    except (rbd.ImageNotFound, rados.ObjectNotFound) as exc:
+        raise exceptions.NotFound('The raw copy was not found.') from exc
+    except (rbd.Error, rados.Error) as exc:
+        raise _translate(exc) from exc
+
+
+def _translate(exc: Any) -> exceptions.RawStoreError:
+    number = abs(getattr(exc, 'errno', 0) or 0)
+    if number in _FULL:
+        return exceptions.NoSpace('The pool for raw copies is full.')
+    LOG.info('Ceph refused an operation: %s', exc)
+    return exceptions.CephUnavailable(
+        'The storage cluster did not answer or refused.'
+    )

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DOOR: the command ``glance-rawstore``; parser and dispatch."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from glance_rawstore import exceptions
+from glance_rawstore.cli import configuration
+from glance_rawstore.cli import list as list_command
+from glance_rawstore.cli import reap
+from glance_rawstore.cli import show
+
+_DESCRIPTION = """\
+See and tidy the raw copies that the Glance store driver rawrbd keeps in Ceph.
+
+All that is shown is read from Ceph: a copy is pending while it is being
+written, active when it can be cloned, and pending_delete when it was deleted
+but clones still need it.
+"""
+
+_EPILOG = """\
+examples:
+  glance-rawstore list                       every copy, with sizes and clones
+  glance-rawstore list --format json         the same for a program
+  glance-rawstore show 6e0f...               one image's copy, in full
+  glance-rawstore reap                       free what nothing uses any more
+  glance-rawstore reap --watch 10            the same every 10 seconds
+
+exit status:
+  0 done, 1 failed, 2 wrong usage, 3 no such copy, 4 wrong configuration
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog='glance-rawstore',
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        '--config-file',
+        action='append',
+        metavar='FILE',
+        help="Glance's configuration, may be given more than once (default: "
+        '/etc/glance/glance-api.conf and what oslo.config finds beside it)',
+    )
+    top.add_argument(
+        '--store',
+        metavar='NAME',
+        help='the raw store, where more than one is configured',
+    )
+    top.add_argument(
+        '--debug', action='store_true', help='log what is done, to stderr'
+    )
+    commands = top.add_subparsers(
+        title='commands', dest='command', required=True, metavar='COMMAND'
+    )
+    for module in (list_command, show, reap):
+        module.add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    :param argv: arguments without the program's name; None for those of the
+        process
+    :returns: the exit status
+    """
+    args = parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if args.debug else logging.ERROR,
+        stream=sys.stderr,
+        format='%(asctime)s %(levelname)s %(name)s: %(message)s',
+    )
+    try:
+        store = configuration.raw_store(args.config_file, args.store)
+        status: int = args.run(args, store)
+    except exceptions.RawStoreError as exc:
+        if args.debug:
+            raise
+        print(f'glance-rawstore: {exc}', file=sys.stderr)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore list``"""
+
+import argparse
+from typing import Any
+
+from glance_rawstore import inventory
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.cli import output
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import states
+
+_HEADINGS = ('IMAGE', 'STATUS', 'VIRTUAL', 'USED', 'CLONES', 'AGE')
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        'list',
+        help='list the raw copies',
+        description='List the raw copies in the raw store, the trashed ones '
+        'too. CLONES counts the RBD images that still depend on a copy; a '
+        'dash means that this cephx user may not see.',
+    )
+    parser.add_argument(
+        '--status',
+        choices=[str(s) for s in states.Status if s != 'deleted'],
+        help='only copies with this status',
+    )
+    output.add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def _row(copy: raw_copy.RawCopy) -> tuple[str, ...]:
+    children = copy.children
+    return (
+        copy.image_id,
+        str(copy.status),
+        output.size(copy.virtual_size),
+        output.size(copy.bytes_used),
+        '-' if children is None else str(len(children)),
+        output.age(copy),
+    )
+
+
+def run(args: argparse.Namespace, store: stores.Store) -> int:
+    """List; returns the exit status."""
+    with raw_pool.RawPool.open(store.rbd) as pool:
+        found = [
+            copy
+            for copy in inventory.copies(pool)
+            if args.status in (None, copy.status)
+        ]
+    if args.format == 'json':
+        output.print_json([output.as_dict(copy) for copy in found])
+    else:
+        output.print_rows(_HEADINGS, [_row(copy) for copy in found])
+    return 0

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables for a terminal, plain text for a pipe, JSON for programs."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import humanize
+from rich import box
+from rich import console
+from rich import table
+
+from glance_rawstore.lifecycle import raw_copy
+
+_COLOURS = {'active': 'green', 'pending': 'yellow', 'pending_delete': 'red'}
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses the form of output."""
+    parser.add_argument(
+        '--format',
+        choices=('text', 'json'),
+        default='text',
+        help='text is a table on a terminal and plain columns in a pipe; '
+        'json has sizes in bytes and ages in seconds (default: text)',
+    )
+
+
+def size(count: int | None) -> str:
+    """Bytes for people, or a dash when not known."""
+    if count is None:
+        return '-'
+    return str(humanize.naturalsize(count, binary=True, format='%.1f'))
+
+
+def age(copy: raw_copy.RawCopy) -> str:
+    """How old a copy is, for people."""
+    return str(humanize.naturaldelta(time.time() - copy.created))
+
+
+def as_dict(copy: raw_copy.RawCopy) -> dict[str, Any]:
+    """A copy for a program; the names carry the units."""
+    children = copy.children
+    return {
+        'image_id': copy.image_id,
+        'status': str(copy.status),
+        'virtual_size_bytes': copy.virtual_size,
+        'bytes_used': copy.bytes_used,
+        'children': None if children is None else list(children),
+        'age_seconds': round(time.time() - copy.created),
+        'pool': copy.pool,
+        'rbd_image': copy.rbd_name,
+        'rbd_id': copy.rbd_id,
+        'source_format': copy.source_format,
+    }
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, indented."""
+    print(json.dumps(value, indent=2))
+
+
+def print_rows(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
+    """Print rows as a table, or as plain columns when nobody looks."""
+    if sys.stdout.isatty():
+        _print_table(headings, rows)
+        return
+    lines = [headings, *rows]
+    widths = [
+        max(len(line[i]) for line in lines) for i in range(len(headings))
+    ]
+    for line in lines:
+        cells = (c.ljust(w) for c, w in zip(line, widths, strict=True))
+        print('  '.join(cells).rstrip())
+
+
+def _print_table(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
+    shown = table.Table(box=box.SIMPLE_HEAD)
+    for heading in headings:
+        right = heading in ('VIRTUAL', 'USED', 'CLONES')
+        shown.add_column(
+            heading, justify='right' if right else 'left', overflow='fold'
+        )
+    for row in rows:
+        colour = (
+            f'[{_COLOURS[c]}]{c}[/]' if c in _COLOURS else c for c in row
+        )
+        shown.add_row(*colour)
+    console.Console().print(shown)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore reap``"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from typing import Any
+
+from glance_rawstore import inventory
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.cli import output
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        'reap',
+        help='remove deleted copies that nothing uses any more',
+        description='Remove the copies in the trash whose last clone is '
+        'gone. Those still in use are left, and so is whatever in the trash '
+        'is not a raw copy. Safe to run at any time, on any node.',
+    )
+    parser.add_argument(
+        '--watch',
+        nargs='?',
+        type=_seconds,
+        const=10.0,
+        metavar='SECONDS',
+        help='go on for ever, reaping every so many seconds (default: 10)',
+    )
+    output.add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError('must be more than 0 seconds')
+    return value
+
+
+def _tell(reaped: inventory.Reaped, form: str) -> None:
+    if form == 'json':
+        output.print_json(
+            {
+                'removed': list(reaped.gone),
+                'in_use': list(reaped.in_use),
+                'freed_bytes': reaped.freed,
+            }
+        )
+        return
+    for image_id in reaped.gone:
+        print(f'removed  {image_id}')
+    for image_id in reaped.in_use:
+        print(f'in use   {image_id}')
+    print(
+        f'{len(reaped.gone)} removed, {output.size(reaped.freed)} freed, '
+        f'{len(reaped.in_use)} still in use',
+        flush=True,
+    )
+
+
+def run(args: argparse.Namespace, store: stores.Store) -> int:
+    """Reap once or for ever; returns the exit status."""
+    told: inventory.Reaped | None = None
+    with raw_pool.RawPool.open(store.rbd) as pool:
+        while True:
+            reaped = inventory.reap(pool)
+            if args.watch is None:
+                _tell(reaped, args.format)
+                return 0
+            # A log that repeats itself every 10 s hides what happened.
+            if reaped.gone or reaped != told:
+                _tell(reaped, args.format)
+            told = dataclasses.replace(reaped, gone=(), freed=0)
+            sys.stdout.flush()
+            time.sleep(args.watch)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore show``"""
+
+import argparse
+from typing import Any
+
+from glance_rawstore import exceptions
+from glance_rawstore import inventory
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.cli import output
+from glance_rawstore.lifecycle import raw_copy
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        'show',
+        help="show an image's raw copy",
+        description="Show an image's raw copy in full, and copies of it that "
+        'wait in the trash for their last clone. Ends with 3 when there is '
+        'none.',
+    )
+    parser.add_argument('image', metavar='IMAGE', help='id of the image')
+    output.add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def _rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
+    children = copy.children
+    clones = ['not permitted'] if children is None else list(children)
+    return [
+        ('image', copy.image_id),
+        ('status', str(copy.status)),
+        ('virtual size', output.size(copy.virtual_size)),
+        ('used', output.size(copy.bytes_used)),
+        ('age', output.age(copy)),
+        ('made from', copy.source_format or '-'),
+        ('rbd image', f'{copy.pool}/{copy.rbd_name} (id {copy.rbd_id})'),
+        ('clones', ', '.join(clones) or 'none'),
+    ]
+
+
+def run(args: argparse.Namespace, store: stores.Store) -> int:
+    """Show; returns the exit status."""
+    with raw_pool.RawPool.open(store.rbd) as pool:
+        found = inventory.of_image(pool, args.image)
+    if not found:
+        raise exceptions.NotFound(f'Image {args.image} has no raw copy.')
+    if args.format == 'json':
+        output.print_json([output.as_dict(copy) for copy in found])
+        return 0
+    for copy in found:
+        output.print_rows(('FIELD', 'VALUE'), list(_rows(copy)))
+    return 0

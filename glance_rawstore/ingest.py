@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convert what is uploaded straight into the raw store (``copy-image``).
+
+The bytes pass a spool, since qemu-img cannot read a stream; they are hashed
+on their way, and what is returned describes them, not the copy.
+"""
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from glance_store import exceptions as store_exceptions
+from glance_store.common import utils
+from oslo_config import cfg
+from oslo_utils import units
+
+from glance_rawstore import exceptions
+from glance_rawstore import making
+from glance_rawstore import options
+from glance_rawstore import raw_pool
+from glance_rawstore import safety
+from glance_rawstore import sources
+from glance_rawstore import stores
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import states
+
+LOG = logging.getLogger(__name__)
+
+_CHUNK = 4 * units.Mi
+
+Stored = tuple[str, int, str, str, dict[str, Any]]
+
+
+class Stream:
+    """Uploaded bytes, hashed as they pass, with a look at the first ones.
+
+    :param image_file: file-like, or an iterator of bytes
+    :param hashing_algo: name for hashlib
+    :param verifier: cursive's signature verifier, or None
+    """
+
+    def __init__(
+        self, image_file: Any, hashing_algo: str, verifier: Any
+    ) -> None:
+        self._chunks = iter(utils.chunkreadable(image_file, _CHUNK))
+        self._head = b''
+        self._verifier = verifier
+        self._checksum = utils.get_hasher('md5', False)
+        self._multihash = utils.get_hasher(hashing_algo, False)
+        self.size = 0
+
+    def peek(self, length: int) -> bytes:
+        """The first bytes, which are still to come; fewer if there are."""
+        while len(self._head) < length:
+            chunk = next(self._chunks, b'')
+            if not chunk:
+                break
+            self._head += chunk
+        return self._head[:length]
+
+    def unhashed(self) -> 'Unhashed':
+        """The bytes as a file, for one who hashes them himself."""
+        return Unhashed(self._head, self._chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in itertools.chain((self._head,), self._chunks):
+            yield self._hashed(chunk)
+
+    def _hashed(self, chunk: bytes) -> bytes:
+        self.size += len(chunk)
+        self._checksum.update(chunk)
+        self._multihash.update(chunk)
+        if self._verifier:
+            self._verifier.update(chunk)
+        return chunk
+
+    @property
+    def checksum(self) -> str:
+        """MD5 of what has passed, as Glance's checksum is."""
+        return str(self._checksum.hexdigest())
+
+    @property
+    def multihash(self) -> str:
+        """Hash of what has passed."""
+        return str(self._multihash.hexdigest())
+
+
+class Unhashed:
+    """A file-like reader over a head that was read ahead and the rest."""
+
+    def __init__(self, head: bytes, chunks: Iterator[bytes]) -> None:
+        self._buffer = head
+        self._chunks = chunks
+
+    def read(self, length: int) -> bytes:
+        """Up to that many bytes; none at the end."""
+        while len(self._buffer) < length:
+            chunk = next(self._chunks, b'')
+            if not chunk:
+                break
+            self._buffer += chunk
+        data, self._buffer = self._buffer[:length], self._buffer[length:]
+        return data
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn our errors into those that Glance knows of a store."""
+    try:
+        yield
+    except exceptions.NoSpace as exc:
+        raise store_exceptions.StorageFull(message=str(exc)) from exc
+    except (exceptions.CopyExists, exceptions.LeaseHeld) as exc:
+        raise store_exceptions.Duplicate(message=str(exc)) from exc
+    except exceptions.RawStoreError as exc:
+        raise store_exceptions.Invalid(message=str(exc)) from exc
+
+
+def check_original(conf: cfg.ConfigOpts, store: str, image_id: str) -> None:
+    """Refuse to be the only store that an image is in.
+
+    A copy cannot be read as the image, so the upload would be lost. Outside
+    of Glance, where there is no catalog to ask, nobody reads images either.
+
+    :raises Refused: naming what to do instead
+    """
+    try:
+        from glance_rawstore.catalog import Catalog
+
+        image = Catalog(conf).image(image_id)
+    except Exception as exc:
+        LOG.info('No catalog to ask for image %s: %s', image_id, exc)
+        return
+    if image is None:
+        return
+    if any(loc['metadata'].get('store') != store for loc in image.locations):
+        return
+    raise exceptions.Refused(
+        f'The store {store} keeps raw copies and cannot be the only store of '
+        'an image: import into another store first, or name it before this '
+        'one.'
+    )
+
+
+def convert(
+    pool: raw_pool.RawPool,
+    conf: cfg.ConfigOpts,
+    store: str,
+    image_id: str,
+    stream: Stream,
+    disk_format: str,
+    image_size: int,
+) -> Stored:
+    """Spool, inspect, convert and commit; nothing is left of a failure.
+
+    :param store: name of the raw store
+    :param image_size: bytes that are announced; 0 when not known
+    :raises RawStoreError: see :mod:`glance_rawstore.exceptions`
+    """
+    check_original(conf, store, image_id)
+    chosen = options.Options.read(conf, store)
+    with sources.spooled(chosen.scratch_dir, stream, image_size) as source:
+        if image_size and stream.size != image_size:
+            raise exceptions.Refused(
+                f'{image_size} bytes were announced and {stream.size} came.'
+            )
+        verdict = safety.inspect(source, disk_format, chosen.max_size)
+        _make(pool, conf, store, image_id, source, verdict, chosen)
+    metadata = raw_copy.location_metadata(
+        store, states.Status.ACTIVE, chosen.weight, chosen.node_weights
+    )
+    url = raw_copy.url(str(pool.client.get_fsid()), pool.name, image_id)
+    return url, stream.size, stream.checksum, stream.multihash, metadata
+
+
+def _make(
+    pool: raw_pool.RawPool,
+    conf: cfg.ConfigOpts,
+    store: str,
+    image_id: str,
+    source: sources.FileSource,
+    verdict: safety.Verdict,
+    chosen: options.Options,
+) -> None:
+    settings = stores.read(conf)[store].rbd
+    rbd_id, lease = making.reserve(
+        pool, image_id, verdict.virtual_size, chosen
+    )
+    try:
+        filling = making.Filling(
+            pool, settings, image_id, rbd_id, source.node, verdict, chosen
+        )
+        filling.measure()
+        filling.run(lambda done: None, lambda: _stop(pool, image_id, rbd_id))
+        pool.commit(
+            image_id, {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
+        )
+    except BaseException:
+        pool.discard(image_id, rbd_id)
+        raise
+    finally:
+        lease.release()
+
+
+def _stop(
+    pool: raw_pool.RawPool, image_id: str, rbd_id: str
+) -> Exception | None:
+    if pool.has_part(image_id, rbd_id):
+        return None
+    return exceptions.Cancelled(
+        'The raw copy was deleted while it was being made.'
+    )

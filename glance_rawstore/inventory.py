@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what copies there are, and reap those that nothing uses any more."""
+
+import dataclasses
+import datetime
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+from glance_rawstore import raw_pool
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import states
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reaped:
+    """What one reap did.
+
+    :param gone: image ids of the copies that were removed
+    :param in_use: image ids of those that clones or a writer still use
+    :param freed: bytes that the removed copies had used
+    """
+
+    gone: tuple[str, ...]
+    in_use: tuple[str, ...]
+    freed: int
+
+
+def _epoch(moment: datetime.datetime) -> float:
+    """Seconds since the epoch; librbd gives naive times in UTC."""
+    return moment.replace(tzinfo=datetime.UTC).timestamp()
+
+
+def trashed(pool: raw_pool.RawPool) -> list[tuple[str, str, str]]:
+    """The copies in the RBD trash; other entries there are not ours.
+
+    :returns: (image id, name before, internal id) of each
+    """
+    with ceph.translated():
+        entries = list(ceph.rbd.RBD().trash_list(pool.ioctx))
+    found = []
+    for entry in entries:
+        parsed = raw_copy.parse(entry['name'])
+        if parsed is not None:
+            found.append((parsed[0], entry['name'], entry['id']))
+    return found
+
+
+def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
+    """Every copy in the pool and its trash, one by one as it is read."""
+    with ceph.translated():
+        names = list(ceph.rbd.RBD().list(pool.ioctx))
+    for name in names:
+        parsed = raw_copy.parse(name)
+        if parsed is not None:
+            status = states.derive(
+                part=parsed[1], final=not parsed[1], trashed=False
+            )
+            found = _describe(pool, parsed[0], name, status, {'name': name})
+            if found is not None:
+                yield found
+    for image_id, name, rbd_id in trashed(pool):
+        found = _describe(
+            pool,
+            image_id,
+            name,
+            states.Status.PENDING_DELETE,
+            {'image_id': rbd_id},
+        )
+        if found is not None:
+            yield found
+
+
+def of_image(pool: raw_pool.RawPool, image_id: str) -> list[raw_copy.RawCopy]:
+    """The copies of one image: the present one and those in the trash."""
+    found = []
+    for name, part in (
+        (raw_copy.name(image_id), False),
+        (raw_copy.part_name(image_id), True),
+    ):
+        status = states.derive(part=part, final=not part, trashed=False)
+        found.append(_describe(pool, image_id, name, status, {'name': name}))
+    for owner, name, rbd_id in trashed(pool):
+        if owner == image_id:
+            gone = states.Status.PENDING_DELETE
+            where = {'image_id': rbd_id}
+            found.append(_describe(pool, image_id, name, gone, where))
+    return [copy for copy in found if copy is not None]
+
+
+def _describe(
+    pool: raw_pool.RawPool,
+    image_id: str,
+    name: str,
+    status: states.Status,
+    where: dict[str, str],
+) -> raw_copy.RawCopy | None:
+    """Read one copy; None when it is gone by now."""
+    try:
+        with ceph.rbd.Image(pool.ioctx, read_only=True, **where) as image:
+            meta = dict(image.metadata_list())
+            return raw_copy.RawCopy(
+                image_id=image_id,
+                pool=pool.name,
+                status=status,
+                virtual_size=image.size(),
+                bytes_used=_used(image, meta, status),
+                children=_children(image),
+                created=_epoch(image.create_timestamp()),
+                rbd_name=name,
+                rbd_id=image.id(),
+                source_format=meta.get(raw_copy.META_SOURCE_FORMAT),
+            )
+    except ceph.rbd.ImageNotFound:
+        return None
+
+
+def _used(
+    image: Any, meta: dict[str, str], status: states.Status
+) -> int | None:
+    """Bytes used: noted at the commit, counted while being written."""
+    noted = meta.get(raw_copy.META_BYTES_USED)
+    if noted is not None:
+        return int(noted)
+    if status is states.Status.PENDING:
+        return raw_pool.bytes_used(image)
+    return None
+
+
+def _children(image: Any) -> tuple[str, ...] | None:
+    """The clones of a copy as ``pool/image``; None when not permitted."""
+    found: list[str] = []
+    try:
+        for snap in list(image.list_snaps()):
+            image.set_snap_by_id(snap['id'])
+            for child in image.list_children2():
+                found.append(f'{child["pool"]}/{child["image"]}')
+            image.set_snap_by_id(None)
+    except ceph.rbd.PermissionError as exc:
+        LOG.debug('The children of a copy may not be listed: %s', exc)
+        return None
+    return tuple(sorted(found))
+
+
+def reap(pool: raw_pool.RawPool) -> Reaped:
+    """Remove the trashed copies that nothing uses any more.
+
+    Costs as many operations as there are trashed copies. What is not named
+    like a copy is left alone, so that ``rbd trash`` can be used for other
+    things in the pool.
+    """
+    gone, in_use, freed = [], [], 0
+    for image_id, name, rbd_id in trashed(pool):
+        before = _describe(
+            pool,
+            image_id,
+            name,
+            states.Status.PENDING_DELETE,
+            {'image_id': rbd_id},
+        )
+        try:
+            done = pool.purge(rbd_id)
+        except exceptions.CephUnavailable as exc:
+            LOG.warning('The copy %s was not reaped: %s', name, exc)
+            done = False
+        if done:
+            gone.append(image_id)
+            freed += (before.bytes_used or 0) if before else 0
+        else:
+            in_use.append(image_id)
+    return Reaped(tuple(gone), tuple(in_use), freed)

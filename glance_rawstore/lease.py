@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may write a copy: a RADOS lock with a duration, kept alive.
+
+The lock lies on the header object of the ``.part`` image. So it follows the
+image through renames, and it is gone with the image: nothing to clean up.
+Its name differs from librbd's own ("rbd_lock"); neither sees the other.
+
+A lease that ran out while the cluster was away is simply taken again: who
+takes a lease over removes the ``.part`` first, so as long as ours is there
+and the lock is free, nobody has been at it.
+"""
+
+import logging
+import threading
+import uuid
+from typing import Any
+
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+
+LOG = logging.getLogger(__name__)
+
+_NAME = 'glance_rawstore'
+# LIBRADOS_LOCK_FLAG_MAY_RENEW in librados.h: take it, or renew what is ours.
+_MAY_RENEW = 1
+
+
+class Lease:
+    """The lease on one image, kept alive by a thread.
+
+    :param ioctx: open ``rados.Ioctx`` of the raw pool; used by the renewing
+        thread until :meth:`release`
+    :param rbd_id: internal id of the RBD image
+    :param duration: seconds after which it runs out if not renewed
+
+    :ivar lost: another worker has it, or the image is gone
+    """
+
+    def __init__(self, ioctx: Any, rbd_id: str, duration: float) -> None:
+        self._ioctx = ioctx
+        self._key = f'rbd_header.{rbd_id}'
+        self._duration = duration
+        self._cookie = str(uuid.uuid4())
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.lost = False
+
+    def acquire(self) -> None:
+        """Take the lease and start renewing it.
+
+        :raises LeaseHeld: another worker has it
+        :raises NotFound: the image is gone
+        """
+        try:
+            with ceph.translated():
+                self._lock()
+        except exceptions.CephUnavailable as exc:
+            if not isinstance(exc.__cause__, ceph.rados.ObjectBusy):
+                raise
+            raise exceptions.LeaseHeld(
+                'Another worker is making this raw copy.'
+            ) from exc
+        self._thread = threading.Thread(
+            target=self._keep, name='rawstore-lease', daemon=True
+        )
+        self._thread.start()
+
+    def _lock(self) -> None:
+        # A lock request creates a missing object, and would leave it.
+        self._ioctx.stat(self._key)
+        self._ioctx.lock_exclusive(
+            self._key,
+            _NAME,
+            self._cookie,
+            'glance-rawstore conversion',
+            int(self._duration),
+            _MAY_RENEW,
+        )
+
+    def _keep(self) -> None:
+        while not self._stop.wait(self._duration / 3):
+            try:
+                self._lock()
+            except (ceph.rados.ObjectNotFound, ceph.rados.ObjectBusy):
+                self.lost = True
+                return
+            except ceph.rados.Error as exc:
+                LOG.warning('Lease %s was not renewed: %s', self._key, exc)
+
+    def release(self) -> None:
+        """Stop renewing and give the lease up; accepts "already gone"."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        try:
+            self._ioctx.unlock(self._key, _NAME, self._cookie)
+        except ceph.rados.Error as exc:
+            LOG.debug('Lease %s was gone already: %s', self._key, exc)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names in the raw pool, and the values that describe a copy.
+
+::
+
+    <image_id>_raw.part          pending: being written
+    <image_id>_raw@snap          active: committed, snapshot protected
+    either, in the RBD trash     pending_delete
+    rbd://<fsid>/<pool>/<image_id>_raw/snap      the location's URL
+
+What is named otherwise in the raw pool is not a copy but somebody's
+original (Nova's direct snapshots, raw bytes stored by ``add``).
+"""
+
+import dataclasses
+import re
+import urllib.parse
+from typing import Any
+
+from glance_rawstore.lifecycle import states
+
+SNAPSHOT = 'snap'
+_SUFFIX = '_raw'
+_PART_SUFFIX = '_raw.part'
+
+#: RBD image-meta keys. Provenance only: no state is derived from them.
+META_PREFIX = 'glance_rawstore.'
+META_SOURCE_FORMAT = META_PREFIX + 'source_format'
+META_BYTES_USED = META_PREFIX + 'bytes_used'
+
+_NAME = re.compile(
+    r'(?P<image_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
+    r'_raw(?P<part>\.part)?'
+)
+
+
+def name(image_id: str) -> str:
+    """Name of the committed copy of an image."""
+    return f'{image_id}{_SUFFIX}'
+
+
+def part_name(image_id: str) -> str:
+    """Name of the copy of an image while it is being written."""
+    return f'{image_id}{_PART_SUFFIX}'
+
+
+def parse(rbd_name: str) -> tuple[str, bool] | None:
+    """Take the name of an RBD image apart.
+
+    :returns: (image id, is it a ``.part``), or None when it is not a copy
+    """
+    match = _NAME.fullmatch(rbd_name)
+    if match is None:
+        return None
+    return match['image_id'], match['part'] is not None
+
+
+def copy_of(rbd_name: str) -> str | None:
+    """Image id when the name is that of a committed copy, else None."""
+    parsed = parse(rbd_name)
+    if parsed is None or parsed[1]:
+        return None
+    return parsed[0]
+
+
+def url(fsid: str, pool: str, image_id: str) -> str:
+    """URL of the copy's location, quoted as the rbd driver quotes."""
+    parts = (fsid, pool, name(image_id), SNAPSHOT)
+    return 'rbd://' + '/'.join(urllib.parse.quote(p, '') for p in parts)
+
+
+def location_metadata(
+    store: str,
+    status: states.Status,
+    weight: int,
+    node_weights: dict[str, int] | None = None,
+) -> dict[str, Any]:
+    """Metadata of a copy's location.
+
+    Numbers are strings because Glance takes only str, dict and list
+    (``glance_store.multi_backend.check_location_metadata``).
+
+    :param weight: larger is preferred; no unit
+    :param node_weights: weights that hold on the named nodes only
+    """
+    metrics = {
+        'weight': str(weight),
+        'node-weights': {k: str(v) for k, v in (node_weights or {}).items()},
+    }
+    return {
+        'store': store,
+        'format': 'raw',
+        'status': str(status),
+        'metrics': metrics,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class RawCopy:
+    """A raw copy as it lies in the raw pool.
+
+    Sizes are in bytes; ``created`` is in seconds since the epoch;
+    ``bytes_used`` and ``children`` are None where Ceph would not say.
+    """
+
+    image_id: str
+    pool: str
+    status: states.Status
+    virtual_size: int
+    bytes_used: int | None
+    children: tuple[str, ...] | None
+    created: float
+    rbd_name: str
+    rbd_id: str
+    source_format: str | None = None

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a copy: reserve, fill, and nothing left if it fails.
+
+What the import's background flow and the driver's ``add`` have in common.
+"""
+
+from collections.abc import Callable
+
+from glance_rawstore import ceph
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from glance_rawstore import lease
+from glance_rawstore import raw_pool
+from glance_rawstore import safety
+from glance_rawstore import sources
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.options import Options
+
+
+def _take(
+    pool: raw_pool.RawPool, rbd_id: str, options: Options
+) -> lease.Lease:
+    taken = lease.Lease(pool.ioctx, rbd_id, options.lease_duration)
+    taken.acquire()
+    return taken
+
+
+def _clear_dead(
+    pool: raw_pool.RawPool, image_id: str, options: Options
+) -> None:
+    """Remove a ``.part`` on which nobody holds the lease any more."""
+    rbd_id = pool.rbd_id(raw_copy.part_name(image_id))
+    if rbd_id is not None:
+        _take(pool, rbd_id, options).release()
+        pool.discard(image_id, rbd_id)
+
+
+def reserve(
+    pool: raw_pool.RawPool, image_id: str, size: int, options: Options
+) -> tuple[str, lease.Lease]:
+    """Create the ``.part`` and take the lease on it.
+
+    Takes over from a dead worker, by removing what that one left.
+
+    :param size: expected virtual size, in bytes
+    :returns: internal id of the RBD image, and the lease
+    :raises LeaseHeld: a living worker is making this copy
+    :raises CopyExists: it is made already
+    """
+    try:
+        rbd_id = pool.begin(image_id, size, options.object_size)
+    except exceptions.LeaseHeld:
+        _clear_dead(pool, image_id, options)
+        rbd_id = pool.begin(image_id, size, options.object_size)
+    try:
+        return rbd_id, _take(pool, rbd_id, options)
+    except BaseException:
+        pool.discard(image_id, rbd_id)
+        raise
+
+
+class Filling:
+    """The writing of one reserved ``.part``.
+
+    :param pool: the raw pool
+    :param settings: how qemu-img reaches that pool
+    :param image_id: whose copy it is
+    :param rbd_id: internal id of the ``.part``
+    :param source: the inspected original
+    :param verdict: what the inspection found
+    """
+
+    def __init__(
+        self,
+        pool: raw_pool.RawPool,
+        settings: ceph.Settings,
+        image_id: str,
+        rbd_id: str,
+        source: convert.Node,
+        verdict: safety.Verdict,
+        options: Options,
+    ) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._image_id = image_id
+        self._rbd_id = rbd_id
+        self._source = convert.source_node(verdict.driver, source)
+        self._options = options
+        self._qemu_img = convert.QemuImg(
+            options.limits(verdict.virtual_size), options.python
+        )
+
+    def measure(self) -> convert.Info:
+        """Measure the original, and give the ``.part`` its exact size.
+
+        :raises TooLarge: qemu-img sees another size than the header names
+        """
+        info = self._qemu_img.info(self._source)
+        safety.check_size(info.virtual_size, self._options.max_size)
+        self._pool.resize(self._image_id, info.virtual_size)
+        return info
+
+    def run(
+        self,
+        progress: Callable[[float], None],
+        stop: Callable[[], Exception | None],
+    ) -> None:
+        """Write the guest's data, and judge what came out.
+
+        :param progress: called with the part done, 0.0 to 1.0
+        :param stop: gives an exception to stop with, asked twice a second
+        :raises ConversionFailed: see :meth:`convert.QemuImg.convert`
+        :raises UnsafeImage: the result is a disk image in itself
+        """
+        part = raw_copy.part_name(self._image_id)
+        target = convert.rbd_node(
+            self._settings.pool,
+            part,
+            self._settings.conf_file,
+            self._settings.user,
+        )
+        calls = convert.Callbacks(
+            progress=progress,
+            stop=stop,
+            full=lambda: self._pool.full(self._rbd_id),
+        )
+        self._qemu_img.convert(
+            self._source, target, self._options.requests, calls
+        )
+        with sources.rbd_source(self._settings, part, None) as result:
+            safety.inspect_result(result)

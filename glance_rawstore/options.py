@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of one raw store as plain values, in seconds and bytes."""
+
+import dataclasses
+import tempfile
+
+from oslo_config import cfg
+from oslo_utils import units
+
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from glance_rawstore import opts
+from glance_rawstore import stores
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options of ``[glance_rawstore]`` and the raw store, in SI or bytes.
+
+    :param max_size: largest virtual size, in bytes
+    :param object_size: of the copies, in bytes
+    """
+
+    max_size: int
+    max_conversions: int
+    address_space: int
+    cpu_time: int
+    cpu_time_per_gib: int
+    requests: int
+    stall_timeout: int
+    lease_duration: int
+    scratch_dir: str
+    python: str | None
+    object_size: int
+    weight: int
+    node_weights: dict[str, int]
+
+    @classmethod
+    def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
+        """Read them for one raw store; its options must be registered.
+
+        :param store: name of the raw store
+        :raises BadSetup: an option cannot be read
+        """
+        opts.register(conf)
+        ours = conf[opts.GROUP]
+        return cls(
+            max_size=ours.max_virtual_size * units.Gi,
+            max_conversions=ours.max_conversions,
+            address_space=ours.conversion_address_space * units.Mi,
+            cpu_time=ours.conversion_cpu_time,
+            cpu_time_per_gib=ours.conversion_cpu_time_per_gib,
+            requests=ours.conversion_requests,
+            stall_timeout=ours.stall_timeout,
+            lease_duration=ours.lease_duration,
+            scratch_dir=scratch_dir(conf),
+            python=stores.option(conf, 'wsgi', 'python_interpreter'),
+            object_size=stores.option(conf, store, 'rbd_store_chunk_size', 8)
+            * units.Mi,
+            weight=stores.option(conf, store, 'raw_copy_weight', 100),
+            node_weights=_weights(
+                stores.option(conf, store, 'raw_copy_node_weights', {}), store
+            ),
+        )
+
+    def limits(self, virtual_size: int) -> convert.Limits:
+        """Limits of a child process for an image of that size, in bytes."""
+        gib = -(-virtual_size // units.Gi)
+        return convert.Limits(
+            address_space=self.address_space,
+            cpu_time=self.cpu_time + self.cpu_time_per_gib * gib,
+            stall=self.stall_timeout,
+        )
+
+
+def _weights(pairs: dict[str, str], store: str) -> dict[str, int]:
+    try:
+        return {node: int(value) for node, value in pairs.items()}
+    except ValueError as exc:
+        raise exceptions.BadSetup(
+            f'raw_copy_node_weights in [{store}] must be node:number pairs.'
+        ) from exc
+
+
+def scratch_dir(conf: cfg.ConfigOpts) -> str:
+    """Where originals are spooled and conversions are counted."""
+    configured = conf[opts.GROUP].scratch_dir or stores.option(
+        conf, 'os_glance_tasks_store', 'filesystem_store_datadir'
+    )
+    return str(configured or tempfile.gettempdir())

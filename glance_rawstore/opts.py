@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option, as data. Registered by :func:`register`, called by doors."""
+
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = 'glance_rawstore'
+
+#: Options of the raw store itself, in the store's own group.
+STORE_OPTS: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'raw_copy_weight',
+        default=100,
+        help="""
+Metrics weight written on the location of a raw copy whose image has no
+``raw_cache_weight`` property. Clients prefer the heaviest location. Not to
+be confused with ``weight``, the store's own weight, by which Glance chooses
+where to read the original from. No unit.
+""",
+    ),
+    cfg.DictOpt(
+        'raw_copy_node_weights',
+        default={},
+        help="""
+Weights that hold on single nodes only, as ``node:weight`` pairs, written to
+the location of every new raw copy in this store. No unit. Example:
+``compute-1:200,compute-2:50``.
+""",
+    ),
+]
+
+CONVERSION_OPTS: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'max_virtual_size',
+        default=4096,
+        min=1,
+        help="""
+Largest virtual size, in GiB, of which a raw copy is made. A larger image is
+refused; the image itself is not affected.
+""",
+    ),
+    cfg.IntOpt(
+        'max_conversions',
+        default=2,
+        min=1,
+        help="""
+Conversions that run at once on one node, counted over all processes that
+share ``scratch_dir``. More wait as ``pending`` tasks.
+""",
+    ),
+    cfg.IntOpt(
+        'conversion_address_space',
+        default=4096,
+        min=1024,
+        help="""
+Largest address space, in MiB, of one qemu-img process. librbd reserves
+about 1.5 GiB of it for thread stacks without using them.
+""",
+    ),
+    cfg.IntOpt(
+        'conversion_cpu_time',
+        default=120,
+        min=1,
+        help="""
+CPU time, in seconds, that any qemu-img process may use, whatever the size
+of the image. ``conversion_cpu_time_per_gib`` is added to it.
+""",
+    ),
+    cfg.IntOpt(
+        'conversion_cpu_time_per_gib',
+        default=60,
+        min=0,
+        help="""
+CPU time, in seconds, that a conversion may use for each GiB of the image's
+virtual size, beyond ``conversion_cpu_time``. Decompressing zlib takes 5 to
+10 seconds for each GiB.
+""",
+    ),
+    cfg.IntOpt(
+        'conversion_requests',
+        default=16,
+        min=1,
+        max=16,
+        help="""
+Requests that one conversion keeps under way to Ceph (``qemu-img -m``).
+""",
+    ),
+    cfg.IntOpt(
+        'stall_timeout',
+        default=300,
+        min=10,
+        help="""
+Seconds without any progress after which a conversion is given up. A raw
+pool that is full is noticed earlier, after 10 seconds.
+""",
+    ),
+    cfg.IntOpt(
+        'lease_duration',
+        default=30,
+        min=6,
+        help="""
+Seconds after which the lease of a dead worker runs out, so that another one
+may make the copy. Renewed three times in that span. Must be equal on all
+nodes.
+""",
+    ),
+    cfg.StrOpt(
+        'scratch_dir',
+        sample_default='filesystem_store_datadir of [os_glance_tasks_store]',
+        help="""
+Directory for originals that are not in Ceph, while they are converted, and
+for the files by which the processes of one node count their conversions.
+The directory of Glance's own ``os_glance_tasks_store`` when not set.
+Originals in an rbd store never touch it. Nothing but empty lock files stays
+in it, even after a crash.
+""",
+    ),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register the options of group ``[glance_rawstore]``; repeatable."""
+    conf.register_opts(CONVERSION_OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Every option for ``oslo-config-generator``.
+
+    The store's options are shown in a group ``[raw]``, the name used
+    throughout the documentation; an operator's store may be named otherwise.
+    """
+    return [(GROUP, CONVERSION_OPTS), ('raw', STORE_OPTS)]

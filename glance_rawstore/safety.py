@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judge untrusted image bytes. Core; uses oslo.utils besides ourselves.
+
+The default is no: a format that is not listed, a check that fails or breaks,
+a declared format that the bytes do not have are all refused, and qemu-img
+never sees them.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Iterable
+from typing import Protocol
+
+from oslo_utils import units
+from oslo_utils.imageutils import format_inspector
+
+from glance_rawstore import exceptions
+
+#: Glance disk formats that are converted -> the qemu block driver.
+CONVERTIBLE = {
+    'qcow2': 'qcow2',
+    'vmdk': 'vmdk',
+    'vdi': 'vdi',
+    'vhd': 'vpc',
+    'vhdx': 'vhdx',
+}
+
+#: Glance disk formats whose bytes are what a guest sees: nothing to convert.
+ALREADY_RAW = frozenset({'raw', 'iso', 'ami', 'ari', 'aki'})
+
+#: First bytes of formats that are not converted but, like all convertible
+#: ones, must not show up inside a raw copy: a consumer that probes would
+#: follow their backing files (CVE-2024-40767).
+NESTED_MAGIC = {b'QED\0': 'qed', b'COWD': 'vmdk'}
+
+#: Bytes read at once when inspecting.
+CHUNK = 64 * units.Ki
+
+#: Bytes after which an inspector that still wants more is given up. VHDX
+#: keeps its metadata anywhere in the first MiBs; nothing else needs 1 MiB.
+INSPECT_LIMIT = 16 * units.Mi
+
+# https://gitlab.com/qemu-project/qemu/-/blob/master/docs/interop/qcow2.txt
+_QCOW2_CRYPT_METHOD = slice(32, 36)
+_WHY = {
+    'backing_file': 'has a backing file',
+    'data_file': 'keeps its data in another file',
+    'unknown_features': 'uses qcow2 features that are not supported',
+    'encryption': 'is encrypted',
+    'descriptor': 'refers to other files, or its descriptor is not readable',
+    'footer': 'has a footer that does not match its header',
+}
+
+
+class Readable(Protocol):
+    """What can be inspected."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes at an offset; fewer than length only at the end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What was found in an image that may be converted.
+
+    :param disk_format: as Glance names it
+    :param driver: qemu's name for it
+    :param virtual_size: in bytes, as the header says
+    """
+
+    disk_format: str
+    driver: str
+    virtual_size: int
+
+
+def _chunks(source: Readable) -> Iterable[bytes]:
+    offset = 0
+    while offset < INSPECT_LIMIT:
+        chunk = source.read(offset, CHUNK)
+        if not chunk:
+            return
+        offset += len(chunk)
+        yield chunk
+
+
+def detect(head: bytes) -> str | None:
+    """Name the convertible format of which these are the first bytes.
+
+    :param head: at least 512 bytes, unless the image is smaller
+    :returns: a key of :data:`CONVERTIBLE`, or None
+    """
+    for name in CONVERTIBLE:
+        inspector = _inspector(name)
+        try:
+            inspector.eat_chunk(head)
+            if inspector.format_match:
+                return name
+        except Exception:  # noqa: S112 - a parser that breaks does not match
+            continue
+    return None
+
+
+def _inspector(name: str) -> format_inspector.FileInspector:
+    inspector = format_inspector.get_inspector(name)
+    if inspector is None:
+        raise exceptions.UnsupportedFormat(
+            f'No safety checks exist for disk format {name}.'
+        )
+    return inspector()
+
+
+def _encrypted(source: Readable) -> bool:
+    """Whether a qcow2 header names an encryption method (any is refused)."""
+    field = source.read(0, 64)[_QCOW2_CRYPT_METHOD]
+    return len(field) < 4 or struct.unpack('>I', field)[0] != 0
+
+
+def _unsafe(disk_format: str, checks: Iterable[str]) -> exceptions.UnsafeImage:
+    names = tuple(sorted(checks))
+    why = ', '.join(_WHY.get(n, f'fails the check {n!r}') for n in names)
+    return exceptions.UnsafeImage(
+        f'The {disk_format} image {why}; such an image is not converted.',
+        names,
+    )
+
+
+def _feed(inspector: format_inspector.FileInspector, source: Readable) -> None:
+    """Give an inspector what it asks for, and no more."""
+    for chunk in _chunks(source):
+        inspector.eat_chunk(chunk)
+        if inspector.complete:
+            break
+    inspector.finish()
+
+
+def check_formats(disk_format: str | None, container: str | None) -> str:
+    """Refuse what is not convertible by its declared formats.
+
+    :returns: the disk format
+    :raises UnsupportedFormat: naming what is supported
+    """
+    if container != 'bare':
+        raise exceptions.UnsupportedFormat(
+            f'Container format {container} is not supported for raw copies; '
+            'only bare is.'
+        )
+    if disk_format not in CONVERTIBLE:
+        known = ', '.join(sorted(CONVERTIBLE))
+        raise exceptions.UnsupportedFormat(
+            f'Disk format {disk_format} is not supported for raw copies; '
+            f'supported are {known}.'
+        )
+    return disk_format
+
+
+def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
+    """Judge an image before anything else opens it.
+
+    :param disk_format: what the image is declared to be
+    :param max_size: largest virtual size allowed, in bytes
+    :raises UnsupportedFormat: the bytes are not of that format
+    :raises UnsafeImage: a safety check failed
+    :raises TooLarge: the virtual size is beyond max_size
+    """
+    inspector = _inspector(disk_format)
+    try:
+        _feed(inspector, source)
+        matches = inspector.format_match
+    except Exception as exc:
+        raise _unsafe(disk_format, ['header']) from exc
+    if not matches:
+        raise exceptions.UnsafeImage(
+            f'The image is declared as {disk_format} but its data is not '
+            f'{disk_format}.',
+            ('format_mismatch',),
+        )
+    _check_safety(inspector, source, disk_format)
+    check_size(inspector.virtual_size, max_size)
+    return Verdict(
+        disk_format, CONVERTIBLE[disk_format], inspector.virtual_size
+    )
+
+
+def _check_safety(
+    inspector: format_inspector.FileInspector,
+    source: Readable,
+    disk_format: str,
+) -> None:
+    failed: list[str] = []
+    try:
+        inspector.safety_check()
+    except format_inspector.SafetyCheckFailed as exc:
+        failed += exc.failures
+    except Exception as exc:
+        raise _unsafe(disk_format, ['header']) from exc
+    if disk_format == 'qcow2' and _encrypted(source):
+        failed.append('encryption')
+    if failed:
+        raise _unsafe(disk_format, failed)
+
+
+def check_size(virtual_size: int, max_size: int) -> None:
+    """Refuse a virtual size, in bytes, that is absurd or beyond the limit.
+
+    :raises UnsafeImage: zero or negative
+    :raises TooLarge: beyond max_size
+    """
+    if virtual_size <= 0:
+        raise _unsafe('given', ['virtual_size'])
+    if virtual_size > max_size:
+        raise exceptions.TooLarge(
+            f'The virtual size of the image, {virtual_size / units.Gi:.1f} '
+            f'GiB, is larger than the {max_size / units.Gi:.0f} GiB that may '
+            'be converted here.'
+        )
+
+
+def inspect_result(copy: Readable) -> None:
+    """Judge what a conversion wrote: it must not be an image in itself.
+
+    :raises UnsafeImage: the guest's disk begins like a disk image that a
+        probing consumer would open as such
+    """
+    head = copy.read(0, CHUNK)
+    nested = detect(head) or NESTED_MAGIC.get(head[:4])
+    if nested is not None:
+        raise exceptions.UnsafeImage(
+            f'The guest disk inside the image is itself a {nested} image; '
+            'such an image is not converted.',
+            ('nested_format',),
+        )

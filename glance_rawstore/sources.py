@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the bytes of an original are read from: RBD, or a spooled file.
+
+A spool is a file without a name: however we end, the kernel frees it.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from oslo_utils import units
+
+from glance_rawstore import ceph
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+
+#: Bytes left free in the scratch directory for whoever else uses it.
+RESERVE = 256 * units.Mi
+
+
+class RbdSource:
+    """An original in RBD, read in place.
+
+    :param image: open ``rbd.Image``
+    :param node: how qemu reaches the same snapshot
+    """
+
+    def __init__(self, image: Any, node: convert.Node) -> None:
+        self._image = image
+        self.node = node
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes at an offset; fewer than length only at the end."""
+        length = min(length, self._image.size() - offset)
+        return bytes(self._image.read(offset, length)) if length > 0 else b''
+
+
+class FileSource:
+    """An original in a file, which may have no name.
+
+    :param file: open binary file; it must stay open while qemu-img runs
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        # A file without a name has this one for as long as we hold it.
+        path = f'/proc/{os.getpid()}/fd/{file.fileno()}'
+        self.node: convert.Node = {'driver': 'file', 'filename': path}
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes at an offset; fewer than length only at the end."""
+        return os.pread(self._file.fileno(), length, offset)
+
+
+@contextlib.contextmanager
+def rbd_source(
+    settings: ceph.Settings, image: str, snapshot: str | None
+) -> Iterator[RbdSource]:
+    """Open an RBD image, or a snapshot of it, as a source.
+
+    :raises NotFound: it is not there
+    :raises CephUnavailable: the cluster cannot be reached
+    """
+    node = convert.rbd_node(
+        settings.pool, image, settings.conf_file, settings.user, snapshot
+    )
+    with ceph.connect(settings) as (_client, ioctx):
+        with ceph.translated():
+            opened = ceph.rbd.Image(
+                ioctx, image, snapshot=snapshot, read_only=True
+            )
+        with opened:
+            yield RbdSource(opened, node)
+
+
+def _check_free(directory: str, needed: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if needed + RESERVE > free:
+        raise exceptions.NoSpace(
+            f'Not enough scratch space: {needed / units.Gi:.1f} GiB are '
+            f'needed and {max(0, free - RESERVE) / units.Gi:.1f} GiB free.'
+        )
+
+
+@contextlib.contextmanager
+def spool(directory: str, expected: int) -> 'Iterator[IO[bytes]]':
+    """A nameless file to put an original into.
+
+    :param directory: scratch directory; created when missing
+    :param expected: bytes that will be written; 0 when not known
+    :raises NoSpace: there is not enough free space for them
+    """
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    _check_free(directory, expected)
+    with tempfile.TemporaryFile(dir=directory) as file:
+        yield file
+
+
+def write(file: IO[bytes], data: bytes) -> None:
+    """Append to a spool.
+
+    :raises NoSpace: the scratch directory is full
+    """
+    try:
+        file.write(data)
+    except OSError as exc:
+        raise exceptions.NoSpace(
+            'The scratch space for conversions is full.'
+        ) from exc
+
+
+@contextlib.contextmanager
+def spooled(
+    directory: str, chunks: Iterable[bytes], expected: int
+) -> Iterator[FileSource]:
+    """Spool an original and use it as a source.
+
+    :param chunks: the original's bytes, in order
+    :param expected: how many there will be; 0 when not known
+    :raises NoSpace: before anything is written, or when it fills up
+    """
+    with spool(directory, expected) as file:
+        for chunk in chunks:
+            write(file, chunk)
+        file.flush()
+        yield FileSource(file)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conversion as a graph: names and edges, no work."""
+
+import contextlib
+import logging
+
+from taskflow import engines
+from taskflow.patterns import linear_flow
+
+from glance_rawstore import exceptions
+from glance_rawstore.tasks import steps
+from glance_rawstore.tasks.job import Job
+
+LOG = logging.getLogger(__name__)
+
+STEPS = (
+    steps.WaitUntilActive,
+    steps.OpenTask,
+    steps.CheckWanted,
+    steps.TakeSlot,
+    steps.Reserve,
+    steps.ReserveLocation,
+    steps.Inspect,
+    steps.Convert,
+    steps.Commit,
+    steps.Publish,
+    steps.CloseTask,
+)
+
+
+def conversion(job: Job) -> linear_flow.Flow:
+    """The flow of one conversion."""
+    flow = linear_flow.Flow(f'raw-copy-{job.image_id}')
+    return flow.add(*(step(job) for step in STEPS))
+
+
+def run(job: Job) -> None:
+    """Run a conversion to its end; logs its outcome and raises nothing."""
+    with contextlib.ExitStack() as resources:
+        job.resources = resources
+        try:
+            engines.run(conversion(job), engine='serial')
+        except exceptions.NothingToDo as exc:
+            LOG.info('No raw copy of image %s: %s', job.image_id, exc)
+        except exceptions.Cancelled as exc:
+            LOG.info('Raw copy of image %s given up: %s', job.image_id, exc)
+        except exceptions.RawStoreError as exc:
+            LOG.warning('Raw copy of image %s failed: %s', job.image_id, exc)
+        except Exception:
+            LOG.exception('Raw copy of image %s failed', job.image_id)
+        else:
+            LOG.info('Raw copy of image %s is active', job.image_id)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One conversion to be: what it is about and what it holds while it runs."""
+
+import contextlib
+import dataclasses
+import threading
+import time
+
+from glance_rawstore import exceptions
+from glance_rawstore import lease
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.catalog import Catalog
+from glance_rawstore.catalog import Requester
+from glance_rawstore.options import Options
+
+
+@dataclasses.dataclass
+class Job:
+    """One conversion.
+
+    :param store: the raw store that gets the copy
+    :param all_stores: every configured store, to find the original in
+    :param stop: set when the process ends
+    :param resources: closed, in reverse order, when the flow has ended
+    :param started: monotonic time at which the work began, in seconds
+    """
+
+    image_id: str
+    store: stores.Store
+    all_stores: dict[str, stores.Store]
+    options: Options
+    catalog: Catalog
+    requester: Requester
+    stop: threading.Event
+    resources: contextlib.ExitStack
+    pool: raw_pool.RawPool | None = None
+    lease: lease.Lease | None = None
+    fsid: str = ''
+    started: float = dataclasses.field(default_factory=time.monotonic)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, unless the job shall stop.
+
+        :raises Cancelled: the process ends, or the image is gone
+        """
+        if self.stop.wait(seconds):
+            raise self.interrupted()
+        if self.catalog.image(self.image_id) is None:
+            raise exceptions.Cancelled('The image was deleted.')
+
+    @staticmethod
+    def interrupted() -> exceptions.Cancelled:
+        """What ends a job whose process ends."""
+        return exceptions.Cancelled(
+            'The conversion was interrupted by a restart of the image service.'
+        )
+
+    @property
+    def raw_pool(self) -> raw_pool.RawPool:
+        """The raw pool; connected at the first use, until the job ends."""
+        if self.pool is None:
+            self.pool = self.resources.enter_context(
+                raw_pool.RawPool.open(self.store.rbd)
+            )
+            self.fsid = str(self.pool.client.get_fsid())
+        return self.pool

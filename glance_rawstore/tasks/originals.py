@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find an image's original and open it: in place in RBD, else spooled."""
+
+import contextlib
+import logging
+import time
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+from glance_rawstore import sources
+from glance_rawstore import stores
+from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.tasks import progress
+from glance_rawstore.tasks.job import Job
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two messages while spooling.
+_TELL = 1.0
+
+
+def in_rbd(
+    image: Image, all_stores: Mapping[str, stores.Store]
+) -> tuple[ceph.Settings, str] | None:
+    """Where the original lies in RBD, if it does.
+
+    Only a location that Glance itself would have written counts: in the pool
+    of the store that it names, under the image's own id. Anything else may
+    have been written by a tenant, and is read through Glance or not at all.
+
+    :returns: (settings of its store, snapshot), or None
+    """
+    for location in image.locations:
+        store = all_stores.get(location['metadata'].get('store', ''))
+        if store is None or store.settings is None:
+            continue
+        parts = urllib.parse.urlsplit(location['url'])
+        names = [urllib.parse.unquote(p) for p in parts.path.split('/')[1:]]
+        if parts.scheme != 'rbd' or len(names) != 3:
+            continue
+        pool, name, snapshot = names
+        if pool == store.settings.pool and name == image.image_id:
+            return store.settings, snapshot
+    return None
+
+
+def _has_original(image: Image) -> bool:
+    suffix = f'/{raw_copy.name(image.image_id)}/{raw_copy.SNAPSHOT}'
+    return any(not loc['url'].endswith(suffix) for loc in image.locations)
+
+
+@contextlib.contextmanager
+def open_original(
+    job: Job, image: Image, task_id: str
+) -> Iterator[sources.RbdSource | sources.FileSource]:
+    """Open the original for as long as the context lasts.
+
+    :param task_id: the task that is told how far the spooling is
+    :raises NoSpace: not enough scratch space
+    :raises ConversionFailed: the original cannot be read
+    """
+    if not _has_original(image):
+        raise exceptions.ConversionFailed('The image has no data.')
+    found = in_rbd(image, job.all_stores)
+    if found is not None:
+        settings, snapshot = found
+        with sources.rbd_source(settings, image.image_id, snapshot) as source:
+            yield source
+        return
+    chunks = _told(job, image, task_id)
+    directory = job.options.scratch_dir
+    with sources.spooled(directory, chunks, image.size) as spooled:
+        yield spooled
+
+
+def _told(job: Job, image: Image, task_id: str) -> Iterable[bytes]:
+    """The original's bytes; tells the task, stops when the job stops.
+
+    More bytes than the image has are a fault of the store, and no reason to
+    fill the scratch directory.
+    """
+    total, told_at, count = image.size, time.monotonic(), 0
+    for chunk in job.catalog.data(image.image_id):
+        count += len(chunk)
+        if count > total:
+            raise exceptions.ConversionFailed(
+                'The image has more data than its size says.'
+            )
+        yield chunk
+        if time.monotonic() - told_at >= _TELL:
+            told_at = time.monotonic()
+            job.wait(0)
+            job.catalog.report(
+                task_id,
+                f'Reading the image: {count / total:.0%} of '
+                f'{progress.size(total)}',
+            )
+    if count < total:
+        raise exceptions.ConversionFailed(
+            'The image has less data than its size says.'
+        )

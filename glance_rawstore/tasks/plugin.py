@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DOOR: Glance's import plugin ``raw_cache``.
+
+Runs within an import before the data is stored, so all it does is to look
+whether a copy is wanted, and to start the conversion in a thread of its own.
+It never holds an import up and never fails one.
+"""
+
+import atexit
+import contextlib
+import logging
+import threading
+from typing import Any
+
+from oslo_config import cfg
+from taskflow import task
+from taskflow.patterns import linear_flow
+
+from glance_rawstore import stores
+from glance_rawstore import wishes
+from glance_rawstore.catalog import Catalog
+from glance_rawstore.catalog import Requester
+from glance_rawstore.options import Options
+from glance_rawstore.tasks import flow
+from glance_rawstore.tasks.job import Job
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds that a process which ends gives its conversions to undo.
+_GRACE = 20.0
+
+
+class Jobs:
+    """The conversions of this process.
+
+    Their threads are daemons: a process that must end is not held up by a
+    conversion, it stops it.
+    """
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._registered = False
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the process ends."""
+        return self._stop
+
+    def start(self, job: Job) -> None:
+        """Run a conversion in the background."""
+        thread = threading.Thread(
+            target=self._run,
+            args=(job,),
+            name=f'raw-copy-{job.image_id}',
+            daemon=True,
+        )
+        with self._lock:
+            if not self._registered:
+                # Here, not on import: under uWSGI a worker is forked first.
+                atexit.register(self.stop)
+                self._registered = True
+            self._threads.add(thread)
+        thread.start()
+
+    def _run(self, job: Job) -> None:
+        try:
+            flow.run(job)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def stop(self) -> None:
+        """Stop every conversion and wait, within bounds, for its undo."""
+        self._stop.set()
+        for thread in list(self._threads):
+            thread.join(_GRACE)
+
+
+JOBS = Jobs()
+
+
+class StartRawCopy(task.Task):  # type: ignore[misc]
+    """Start a conversion when the image asks for one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        task_id, task_type = kwargs.get('task_id'), kwargs.get('task_type')
+        super().__init__(name=f'{task_type}-RawCopy-{task_id}')
+        self._image_id = str(kwargs['image_id'])
+        context = kwargs.get('context')
+        self._requester = Requester(
+            getattr(context, 'user_id', None),
+            getattr(context, 'request_id', None),
+        )
+
+    def execute(self, **_kwargs: Any) -> None:
+        """Look and start; an error here is ours, not the import's."""
+        try:
+            self._start()
+        except Exception:
+            LOG.exception(
+                'No raw copy of image %s can be made', self._image_id
+            )
+
+    def _start(self) -> None:
+        conf = cfg.CONF
+        catalog = Catalog(conf)
+        image = catalog.image(self._image_id)
+        if image is None or not wishes.mentioned(image.properties):
+            return
+        configured = stores.read(conf)
+        raw = stores.raw_stores(configured)
+        if not raw:
+            LOG.warning(
+                'Image %s wants a raw copy, but enabled_backends names no '
+                'store with the driver %s.',
+                self._image_id,
+                stores.DRIVER,
+            )
+            return
+        JOBS.start(
+            Job(
+                image_id=self._image_id,
+                store=raw[0],
+                all_stores=configured,
+                options=Options.read(conf, raw[0].name),
+                catalog=catalog,
+                requester=self._requester,
+                stop=JOBS.stopping,
+                resources=contextlib.ExitStack(),
+            )
+        )
+
+
+def get_flow(**kwargs: Any) -> linear_flow.Flow:
+    """The plugin's part of an import flow.
+
+    :param kwargs: what Glance hands to every plugin
+        (``glance.async_.flows.api_image_import.get_flow``)
+    """
+    return linear_flow.Flow(kwargs.get('task_type')).add(
+        StartRawCopy(**kwargs)
+    )

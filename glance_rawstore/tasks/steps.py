@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a conversion; each with its undo beside it.
+
+Undo runs in the reverse order of doing, accepts "already gone", and goes on
+trying while Ceph is away, so that nothing is left behind.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tenacity
+from taskflow import task
+from taskflow.types import failure
+
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from glance_rawstore import making
+from glance_rawstore import safety
+from glance_rawstore import slots
+from glance_rawstore import wishes
+from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import states
+from glance_rawstore.tasks import originals
+from glance_rawstore.tasks import progress
+from glance_rawstore.tasks.job import Job
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between looks at whether the import has ended.
+_POLL = 0.2
+#: Seconds for which an undo goes on trying while Ceph is away.
+_UNDO_FOR = 3600.0
+
+
+def undo(action: Callable[[], Any]) -> None:
+    """Run an undo, again and again while the cluster does not answer."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(exceptions.CephUnavailable),
+        wait=tenacity.wait_exponential(max=30),
+        stop=tenacity.stop_after_delay(_UNDO_FOR),
+        reraise=True,
+    )
+    retrying(action)
+
+
+def reason(flow_failures: dict[str, failure.Failure]) -> Exception:
+    """The exception that made the flow fail."""
+    for found in flow_failures.values():
+        if isinstance(found.exception, Exception):
+            return found.exception
+    return RuntimeError('unknown')
+
+
+class _Step(task.Task):  # type: ignore[misc]
+    """A step of one job."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(name=f'{type(self).__name__}-{job.image_id}')
+        self.job = job
+
+
+class WaitUntilActive(_Step):
+    """Wait for the import to end; provides the image as it is then.
+
+    Not only for status active: an import in its last steps still saves the
+    image, and that save would drop a location which it does not know.
+    """
+
+    default_provides = 'image'
+
+    def execute(self) -> Image:
+        """Wait.
+
+        :raises Cancelled: the import failed, or the image is gone
+        """
+        while True:
+            image = self.job.catalog.image(self.job.image_id)
+            if image is None:
+                raise exceptions.Cancelled('The image was deleted.')
+            if image.import_task is None:
+                if image.status == 'active':
+                    return image
+                raise exceptions.Cancelled('The import did not succeed.')
+            self.job.wait(_POLL)
+
+
+class OpenTask(_Step):
+    """Create the Glance task by which the tenant follows the copy."""
+
+    default_provides = 'task_id'
+
+    def execute(self, image: Image) -> str:
+        """Create it as pending."""
+        return self.job.catalog.create_task(
+            image,
+            self.job.store.name,
+            self.job.requester,
+            'Waiting to make a raw copy.',
+        )
+
+    def revert(
+        self,
+        result: Any,
+        flow_failures: dict[str, failure.Failure],
+        **_kwargs: Any,
+    ) -> None:
+        """End the task: everything else has been undone by now."""
+        if isinstance(result, failure.Failure):
+            return
+        why = reason(flow_failures)
+        catalog = self.job.catalog
+        if isinstance(why, exceptions.NothingToDo):
+            catalog.succeed_task(
+                result, {'image_id': self.job.image_id}, str(why)
+            )
+        elif isinstance(why, exceptions.RawStoreError):
+            catalog.fail_task(result, str(why))
+        else:
+            catalog.fail_task(
+                result,
+                'The raw copy failed for an internal reason. The image '
+                'itself is not affected.',
+            )
+
+
+class CheckWanted(_Step):
+    """Read the image's properties and formats, before anything is made."""
+
+    default_provides = 'weight'
+
+    def execute(self, image: Image) -> int:
+        """Return the weight for the location.
+
+        :raises NothingToDo: not wanted any more, or raw already
+        :raises Refused: a bad property or format
+        """
+        if not wishes.wanted(image.properties):
+            raise exceptions.NothingToDo('No raw copy is wanted any more.')
+        weight = wishes.weight(image.properties, self.job.options.weight)
+        if image.disk_format in safety.ALREADY_RAW:
+            raise exceptions.NothingToDo(
+                f'A {image.disk_format} image needs no raw copy.'
+            )
+        safety.check_formats(image.disk_format, image.container_format)
+        return weight
+
+
+class TakeSlot(_Step):
+    """Wait for one of the conversions that may run at once on this node."""
+
+    def execute(self, task_id: str) -> None:
+        """Take it until the job ends, and say that the work begins."""
+        options = self.job.options
+        self.job.resources.enter_context(
+            slots.slot(
+                options.scratch_dir, options.max_conversions, self.job.wait
+            )
+        )
+        self.job.started = time.monotonic()
+        self.job.catalog.begin_task(task_id, 'Preparing the raw copy.')
+
+
+class Reserve(_Step):
+    """Create the ``.part`` and take the lease on it."""
+
+    default_provides = 'rbd_id'
+
+    def execute(self, image: Image) -> str:
+        """Reserve; takes over what a dead worker left.
+
+        :raises LeaseHeld: a living worker is making this copy
+        :raises CopyExists: it is made already
+        """
+        rbd_id, self.job.lease = making.reserve(
+            self.job.raw_pool,
+            image.image_id,
+            image.virtual_size or image.size,
+            self.job.options,
+        )
+        return rbd_id
+
+    def revert(self, result: Any, **_kwargs: Any) -> None:
+        """Remove the ``.part`` and with it the lease."""
+        if isinstance(result, failure.Failure):
+            return
+        pool = self.job.raw_pool
+        undo(lambda: pool.discard(self.job.image_id, result))
+        if self.job.lease is not None:
+            self.job.lease.release()
+
+
+class ReserveLocation(_Step):
+    """Put the location on the image, as pending."""
+
+    default_provides = 'url'
+
+    def execute(self, weight: int, rbd_id: str) -> str:
+        """Add the row; returns the location's URL."""
+        del rbd_id  # only to come after Reserve
+        url = raw_copy.url(
+            self.job.fsid, self.job.raw_pool.name, self.job.image_id
+        )
+        put_location(self.job, url, states.Status.PENDING, weight)
+        return url
+
+    def revert(self, result: Any, **_kwargs: Any) -> None:
+        """Remove the row."""
+        if not isinstance(result, failure.Failure):
+            self.job.catalog.remove_location(self.job.image_id, result)
+
+
+def put_location(
+    job: Job, url: str, status: states.Status, weight: int
+) -> None:
+    """Make the location be there once, with that status."""
+    job.catalog.put_location(
+        job.image_id,
+        url,
+        raw_copy.location_metadata(
+            job.store.name, status, weight, job.options.node_weights
+        ),
+    )
+
+
+class Inspect(_Step):
+    """Open the original and judge it; provides what to convert."""
+
+    default_provides = ('source', 'verdict')
+
+    def execute(
+        self, image: Image, task_id: str, url: str
+    ) -> tuple[convert.Node, safety.Verdict]:
+        """Judge, and give the ``.part`` its size.
+
+        :raises Refused: qemu-img does not get to see this image
+        """
+        del url  # only to come after ReserveLocation
+        job = self.job
+        disk_format = safety.check_formats(
+            image.disk_format, image.container_format
+        )
+        source = job.resources.enter_context(
+            originals.open_original(job, image, task_id)
+        )
+        verdict = safety.inspect(source, disk_format, job.options.max_size)
+        return source.node, verdict
+
+
+class Convert(_Step):
+    """Run qemu-img from the original into the ``.part``."""
+
+    default_provides = 'info'
+
+    def execute(
+        self,
+        source: convert.Node,
+        verdict: safety.Verdict,
+        rbd_id: str,
+        task_id: str,
+    ) -> convert.Info:
+        """Convert, and judge what came out.
+
+        :raises ConversionFailed: see :mod:`glance_rawstore.convert`
+        :raises Cancelled: the copy, the image or our process goes away
+        """
+        job = self.job
+        filling = making.Filling(
+            job.raw_pool,
+            job.store.rbd,
+            job.image_id,
+            rbd_id,
+            source,
+            verdict,
+            job.options,
+        )
+        info = filling.measure()
+
+        def report(text: str) -> None:
+            job.catalog.report(task_id, text)
+
+        with progress.Reporter(report, info.allocated) as reporter:
+            filling.run(reporter.update, _Stop(job, rbd_id))
+        return info
+
+
+class _Stop:
+    """Says whether a running conversion shall stop."""
+
+    def __init__(self, job: Job, rbd_id: str) -> None:
+        self._job = job
+        self._rbd_id = rbd_id
+
+    def __call__(self) -> Exception | None:
+        job = self._job
+        if job.stop.is_set():
+            return job.interrupted()
+        if job.lease is not None and job.lease.lost:
+            return exceptions.LeaseLost(
+                'Another worker took over making the raw copy.'
+            )
+        try:
+            if not job.raw_pool.has_part(job.image_id, self._rbd_id):
+                return exceptions.Cancelled(
+                    'The raw copy was deleted while it was being made.'
+                )
+            job.wait(0)
+        except exceptions.Cancelled as exc:
+            return exc
+        except Exception as exc:
+            # Not knowing is no reason to stop; stalling is, elsewhere.
+            LOG.info('Cannot tell whether to go on: %s', exc)
+        return None
+
+
+class Commit(_Step):
+    """Make the ``.part`` the active copy."""
+
+    default_provides = 'bytes_used'
+
+    def execute(self, verdict: safety.Verdict, info: convert.Info) -> int:
+        """Commit; returns the bytes that the copy uses."""
+        del info  # only to come after Convert
+        return self.job.raw_pool.commit(
+            self.job.image_id,
+            {raw_copy.META_SOURCE_FORMAT: verdict.disk_format},
+        )
+
+    def revert(self, result: Any, **_kwargs: Any) -> None:
+        """Delete the committed copy; clones made meanwhile keep theirs."""
+        if not isinstance(result, failure.Failure):
+            undo(self._delete)
+
+    def _delete(self) -> None:
+        with contextlib.suppress(exceptions.NotFound):
+            self.job.raw_pool.delete(self.job.image_id)
+
+
+class Publish(_Step):
+    """Set the location active, once the image is not being saved over."""
+
+    def execute(self, url: str, weight: int, bytes_used: int) -> None:
+        """Publish.
+
+        A copy-image that runs beside us saves the locations it read before
+        ours was there; so look again after it has ended.
+
+        :raises Cancelled: the image was deleted meanwhile
+        """
+        del bytes_used  # only to come after Commit
+        while True:
+            put_location(self.job, url, states.Status.ACTIVE, weight)
+            image = self.job.catalog.image(self.job.image_id)
+            if image is None:
+                raise exceptions.Cancelled('The image was deleted.')
+            if image.import_task is None:
+                put_location(self.job, url, states.Status.ACTIVE, weight)
+                return
+            self.job.wait(_POLL)
+
+
+class CloseTask(_Step):
+    """Tell the tenant that the copy is ready."""
+
+    def execute(
+        self, task_id: str, bytes_used: int, info: convert.Info
+    ) -> None:
+        """End the task well."""
+        seconds = time.monotonic() - self.job.started
+        self.job.catalog.succeed_task(
+            task_id,
+            {
+                'image_id': self.job.image_id,
+                'store': self.job.store.name,
+                'virtual_size_bytes': info.virtual_size,
+                'bytes_used': bytes_used,
+                'seconds': round(seconds, 1),
+            },
+            f'The raw copy is ready: {progress.size(bytes_used)} used, made '
+            f'in {progress.duration(seconds)}.',
+        )
+        if self.job.lease is not None:
+            self.job.lease.release()

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an image's properties ask for. Core: pure functions."""
+
+from collections.abc import Mapping
+
+from oslo_utils import strutils
+
+from glance_rawstore import exceptions
+
+#: A tenant's wish for a raw copy.
+PROPERTY = 'raw_cache'
+#: A tenant's weight for the copy's location.
+WEIGHT_PROPERTY = 'raw_cache_weight'
+
+
+def wanted(properties: Mapping[str, str]) -> bool:
+    """Whether a raw copy is asked for; absent means no.
+
+    :raises InvalidProperty: the value is not a boolean
+    """
+    value = properties.get(PROPERTY)
+    if value is None:
+        return False
+    try:
+        return bool(strutils.bool_from_string(value, strict=True))
+    except ValueError as exc:
+        raise exceptions.InvalidProperty(
+            f'The property {PROPERTY} must be true or false, not '
+            f'{_shown(value)}.'
+        ) from exc
+
+
+def mentioned(properties: Mapping[str, str]) -> bool:
+    """Whether there is anything to tell the tenant: a wish, or a bad one."""
+    try:
+        return wanted(properties)
+    except exceptions.InvalidProperty:
+        return True
+
+
+def weight(properties: Mapping[str, str], default: int) -> int:
+    """Weight of the copy's location.
+
+    :param default: the store's own, when the image names none
+    :raises InvalidProperty: the value is not a whole number
+    """
+    value = properties.get(WEIGHT_PROPERTY)
+    if value is None:
+        return default
+    try:
+        return int(value)
+    except ValueError as exc:
+        raise exceptions.InvalidProperty(
+            f'The property {WEIGHT_PROPERTY} must be a whole number, not '
+            f'{_shown(value)}.'
+        ) from exc
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 40 else value[:40] + '...')

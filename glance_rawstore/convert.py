@@ -30,8 +30,9 @@ _COPY_ON_WRITE = frozenset({'qcow2', 'vmdk'})
 _PROGRESS = re.compile(rb'\((\d+(?:\.\d+)?)/100%\)')
 #: Seconds between looks at whether a conversion shall stop.
 _WATCH = 0.5
-#: Seconds without progress after which ``full`` is asked.
-_ASK_FULL = 10.0
+#: Seconds without progress after which, and between which, ``full`` is
+#: asked.
+_ASK_FULL = 5.0
 
 Node = dict[str, Any]
 
@@ -250,7 +251,7 @@ class _Watch:
         self._stall = stall
         self._calls = calls
         self._done = 0.0
-        self._moved_at = time.monotonic()
+        self._moved_at = self._asked_at = time.monotonic()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._collected: list[bytes] = []
@@ -295,23 +296,24 @@ class _Watch:
             self._calls.progress(done)
 
     def _watch(self, process: 'subprocess.Popen[bytes]') -> None:
-        asked_full = False
         while not self._ended.wait(_WATCH):
-            still = time.monotonic() - self._moved_at
-            self.reason = self._calls.stop()
-            if self.reason is None and still > self._stall:
-                self.reason = exceptions.Stalled(
-                    f'The conversion made no progress for {still:.0f} s.'
-                )
-            if self.reason is None and still > _ASK_FULL and not asked_full:
-                asked_full = True
-                if self._calls.full():
-                    self.reason = exceptions.NoSpace(
-                        'The pool for raw copies is full.'
-                    )
+            self.reason = self._calls.stop() or self._stuck()
             if self.reason is not None:
                 process.kill()
                 return
+
+    def _stuck(self) -> Exception | None:
+        now = time.monotonic()
+        still = now - self._moved_at
+        if still > self._stall:
+            return exceptions.Stalled(
+                f'The conversion made no progress for {still:.0f} s.'
+            )
+        if min(still, now - self._asked_at) > _ASK_FULL:
+            self._asked_at = now
+            if self._calls.full():
+                return exceptions.NoSpace('The pool for raw copies is full.')
+        return None
 
 
 def _empty_pipe() -> io.BufferedReader:

@@ -92,7 +92,7 @@ Requests that one conversion keeps under way to Ceph (``qemu-img -m``).
         min=10,
         help="""
 Seconds without any progress after which a conversion is given up. A raw
-pool that is full is noticed earlier, after 10 seconds.
+pool that is full is noticed earlier, after 5 to 10 seconds.
 """,
     ),
     cfg.IntOpt(

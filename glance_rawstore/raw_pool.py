@@ -178,13 +178,12 @@ class RawPool:
     def full(self, rbd_id: str) -> bool:
         """Whether the pool takes no more data, by trying on that image.
 
-        The attribute lies on the image's header and goes with it.
+        A full pool refuses only what makes it grow, so a byte is appended to
+        the image's header object, which librbd does not use the data of.
         """
         try:
             with ceph.translated():
-                self.ioctx.set_xattr(
-                    f'rbd_header.{rbd_id}', 'glance_rawstore.probe', b'1'
-                )
+                self.ioctx.append(f'rbd_header.{rbd_id}', b'?')
         except exceptions.NoSpace:
             return True
         except exceptions.RawStoreError:

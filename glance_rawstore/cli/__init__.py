@@ -4,10 +4,10 @@
 import argparse
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
 from glance_rawstore import exceptions
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import list as list_command
 from glance_rawstore.cli import reap
 from glance_rawstore.cli import show
@@ -77,6 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
         format='%(asctime)s %(levelname)s %(name)s: %(message)s',
     )
+    if not args.debug:
+        # Libraries below glance_store warn about themselves when imported.
+        warnings.simplefilter('ignore')
+    from glance_rawstore.cli import configuration
+
     try:
         store = configuration.raw_store(args.config_file, args.store)
         status: int = args.run(args, store)

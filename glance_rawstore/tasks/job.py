@@ -7,11 +7,11 @@ import threading
 import time
 
 from glance_rawstore import exceptions
-from glance_rawstore import lease
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester
+from glance_rawstore.lease import Lease
 from glance_rawstore.options import Options
 
 
@@ -35,7 +35,7 @@ class Job:
     stop: threading.Event
     resources: contextlib.ExitStack
     pool: raw_pool.RawPool | None = None
-    lease: lease.Lease | None = None
+    lease: Lease | None = None
     fsid: str = ''
     started: float = dataclasses.field(default_factory=time.monotonic)
 

@@ -50,7 +50,7 @@ def message(done: float, total: int, elapsed: float) -> str:
 def _of(part: float, whole: int) -> str:
     """``1.1 of 3.0 GiB``, naming the unit once where it is the same."""
     one, two = size(part), size(whole)
-    if one.split()[-1] == two.split()[-1]:
+    if part == 0 or one.split()[-1] == two.split()[-1]:
         one = one.split()[0]
     return f'{one} of {two}'
 

@@ -34,6 +34,10 @@ _WATCH = 0.5
 #: asked.
 _ASK_FULL = 5.0
 
+#: glibc reserves 64 MiB of address space for each of eight arenas a core;
+#: on a large machine that alone would reach the limit.
+_ENVIRONMENT = {'LC_ALL': 'C', 'MALLOC_ARENA_MAX': '4'}
+
 Node = dict[str, Any]
 
 
@@ -192,7 +196,7 @@ class QemuImg:
                 *args,
                 prlimit=limits,
                 python_exec=self._python,
-                env_variables={**os.environ, 'LC_ALL': 'C'},
+                env_variables={**os.environ, **_ENVIRONMENT},
                 on_execute=watch.start,
                 on_completion=watch.finish,
             )

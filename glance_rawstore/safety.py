@@ -42,8 +42,12 @@ INSPECT_LIMIT = 16 * units.Mi
 
 # https://gitlab.com/qemu-project/qemu/-/blob/master/docs/interop/qcow2.txt
 _QCOW2_CRYPT_METHOD = slice(32, 36)
+# "Virtual Hard Disk Image Format Specification", hard disk footer
+_VHD_DISK_TYPE = slice(60, 64)
+_VHD_DIFFERENCING = 4
 _WHY = {
     'backing_file': 'has a backing file',
+    'parent': 'depends on a parent image',
     'data_file': 'keeps its data in another file',
     'unknown_features': 'uses qcow2 features that are not supported',
     'encryption': 'is encrypted',
@@ -54,6 +58,10 @@ _WHY = {
 
 class Readable(Protocol):
     """What can be inspected."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes at an offset; fewer than length only at the end."""
@@ -74,13 +82,18 @@ class Verdict:
 
 
 def _chunks(source: Readable) -> Iterable[bytes]:
+    """The first bytes, and then the last ones, of a source.
+
+    The end matters to streamOptimized VMDK alone, which has a footer; its
+    inspector keeps nothing but the last bytes that it is given.
+    """
     offset = 0
-    while offset < INSPECT_LIMIT:
-        chunk = source.read(offset, CHUNK)
-        if not chunk:
-            return
-        offset += len(chunk)
-        yield chunk
+    while offset < min(INSPECT_LIMIT, source.size):
+        yield source.read(offset, CHUNK)
+        offset += CHUNK
+    tail = max(offset, source.size - CHUNK)
+    if tail < source.size:
+        yield source.read(tail, source.size - tail)
 
 
 def detect(head: bytes) -> str | None:
@@ -109,10 +122,23 @@ def _inspector(name: str) -> format_inspector.FileInspector:
     return inspector()
 
 
-def _encrypted(source: Readable) -> bool:
-    """Whether a qcow2 header names an encryption method (any is refused)."""
-    field = source.read(0, 64)[_QCOW2_CRYPT_METHOD]
-    return len(field) < 4 or struct.unpack('>I', field)[0] != 0
+def _further_checks(
+    inspector: format_inspector.FileInspector, source: Readable
+) -> Iterable[str]:
+    """Names of failed checks that oslo.utils does not have."""
+    head = source.read(0, 512)
+    if inspector.NAME == 'qcow2':
+        (method,) = struct.unpack('>I', head[_QCOW2_CRYPT_METHOD])
+        if method != 0:
+            yield 'encryption'
+    if inspector.NAME == 'vhd':
+        (kind,) = struct.unpack('>I', head[_VHD_DISK_TYPE])
+        if kind == _VHD_DIFFERENCING:
+            yield 'parent'
+    if inspector.NAME == 'vmdk':
+        text = getattr(inspector, 'desc_text', None) or ''
+        if 'parentfilenamehint' in text:
+            yield 'parent'
 
 
 def _unsafe(disk_format: str, checks: Iterable[str]) -> exceptions.UnsafeImage:
@@ -174,7 +200,7 @@ def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
             f'{disk_format}.',
             ('format_mismatch',),
         )
-    _check_safety(inspector, source, disk_format)
+    _check_safety(inspector, source)
     check_size(inspector.virtual_size, max_size)
     return Verdict(
         disk_format, CONVERTIBLE[disk_format], inspector.virtual_size
@@ -182,9 +208,7 @@ def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
 
 
 def _check_safety(
-    inspector: format_inspector.FileInspector,
-    source: Readable,
-    disk_format: str,
+    inspector: format_inspector.FileInspector, source: Readable
 ) -> None:
     failed: list[str] = []
     try:
@@ -192,11 +216,10 @@ def _check_safety(
     except format_inspector.SafetyCheckFailed as exc:
         failed += exc.failures
     except Exception as exc:
-        raise _unsafe(disk_format, ['header']) from exc
-    if disk_format == 'qcow2' and _encrypted(source):
-        failed.append('encryption')
+        raise _unsafe(inspector.NAME, ['header']) from exc
+    failed += _further_checks(inspector, source)
     if failed:
-        raise _unsafe(disk_format, failed)
+        raise _unsafe(inspector.NAME, failed)
 
 
 def check_size(virtual_size: int, max_size: int) -> None:
@@ -206,7 +229,9 @@ def check_size(virtual_size: int, max_size: int) -> None:
     :raises TooLarge: beyond max_size
     """
     if virtual_size <= 0:
-        raise _unsafe('given', ['virtual_size'])
+        raise exceptions.UnsafeImage(
+            'The image names no virtual size.', ('virtual_size',)
+        )
     if virtual_size > max_size:
         raise exceptions.TooLarge(
             f'The virtual size of the image, {virtual_size / units.Gi:.1f} '

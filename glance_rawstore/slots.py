@@ -2,24 +2,30 @@
 """How many conversions run at once on one node, over all its processes.
 
 A slot is a locked file. The kernel drops the lock of a process that dies.
+The lock is flock(2)'s, which holds between threads as well; that of
+fcntl(2), which libraries use, holds between processes only.
 """
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Callable, Iterator
-
-import fasteners
+from typing import IO
 
 #: Seconds between tries for a slot.
 _RETRY = 0.3
 
 
-def _try(directory: str, count: int) -> fasteners.InterProcessLock | None:
+def _try(directory: str, count: int) -> IO[bytes] | None:
     for number in range(count):
         path = os.path.join(directory, f'raw-conversion-{number}.lock')
-        lock = fasteners.InterProcessLock(path)
-        if lock.acquire(blocking=False):
-            return lock
+        file = open(path, 'ab')  # noqa: SIM115 - closing it is the release
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+        else:
+            return file
     return None
 
 
@@ -34,9 +40,7 @@ def slot(
     :param wait: sleeps that many seconds; ends the waiting by raising
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    while (lock := _try(directory, count)) is None:
+    while (file := _try(directory, count)) is None:
         wait(_RETRY)
-    try:
+    with file:
         yield
-    finally:
-        lock.release()

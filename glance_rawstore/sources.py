@@ -31,10 +31,11 @@ class RbdSource:
     def __init__(self, image: Any, node: convert.Node) -> None:
         self._image = image
         self.node = node
+        self.size = int(image.size())
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes at an offset; fewer than length only at the end."""
-        length = min(length, self._image.size() - offset)
+        length = min(length, self.size - offset)
         return bytes(self._image.read(offset, length)) if length > 0 else b''
 
 
@@ -49,6 +50,7 @@ class FileSource:
         # A file without a name has this one for as long as we hold it.
         path = f'/proc/{os.getpid()}/fd/{file.fileno()}'
         self.node: convert.Node = {'driver': 'file', 'filename': path}
+        self.size = os.fstat(file.fileno()).st_size
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes at an offset; fewer than length only at the end."""

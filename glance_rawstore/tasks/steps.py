@@ -37,14 +37,21 @@ _UNDO_FOR = 3600.0
 
 
 def undo(action: Callable[[], Any]) -> None:
-    """Run an undo, again and again while the cluster does not answer."""
+    """Run an undo, again and again while Ceph or the database is away.
+
+    Never raises: a step that cannot be undone is no reason not to undo the
+    steps before it.
+    """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(exceptions.CephUnavailable),
         wait=tenacity.wait_exponential(max=30),
         stop=tenacity.stop_after_delay(_UNDO_FOR),
+        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
         reraise=True,
     )
-    retrying(action)
+    try:
+        retrying(action)
+    except Exception:
+        LOG.exception('A step of a conversion could not be undone')
 
 
 def reason(flow_failures: dict[str, failure.Failure]) -> Exception:
@@ -85,7 +92,8 @@ class WaitUntilActive(_Step):
                 if image.status == 'active':
                     return image
                 raise exceptions.Cancelled('The import did not succeed.')
-            self.job.wait(_POLL)
+            if self.job.stop.wait(_POLL):
+                raise self.job.interrupted()
 
 
 class OpenTask(_Step):
@@ -111,17 +119,19 @@ class OpenTask(_Step):
         """End the task: everything else has been undone by now."""
         if isinstance(result, failure.Failure):
             return
-        why = reason(flow_failures)
+        undo(lambda: self._close(result, reason(flow_failures)))
+
+    def _close(self, task_id: str, why: Exception) -> None:
         catalog = self.job.catalog
         if isinstance(why, exceptions.NothingToDo):
             catalog.succeed_task(
-                result, {'image_id': self.job.image_id}, str(why)
+                task_id, {'image_id': self.job.image_id}, str(why)
             )
         elif isinstance(why, exceptions.RawStoreError):
-            catalog.fail_task(result, str(why))
+            catalog.fail_task(task_id, str(why))
         else:
             catalog.fail_task(
-                result,
+                task_id,
                 'The raw copy failed for an internal reason. The image '
                 'itself is not affected.',
             )
@@ -210,7 +220,8 @@ class ReserveLocation(_Step):
     def revert(self, result: Any, **_kwargs: Any) -> None:
         """Remove the row."""
         if not isinstance(result, failure.Failure):
-            self.job.catalog.remove_location(self.job.image_id, result)
+            catalog, image_id = self.job.catalog, self.job.image_id
+            undo(lambda: catalog.remove_location(image_id, result))
 
 
 def put_location(

@@ -55,25 +55,57 @@ def _of(part: float, whole: int) -> str:
     return f'{one} of {two}'
 
 
-class Reporter:
-    """Tells a task every :data:`INTERVAL` how far its conversion is.
+class Conversion:
+    """How far a conversion is.
 
-    :param report: called with the message; its errors are logged only, as
-        no conversion fails because nobody could be told of it
     :param total: bytes of data that will be written
     """
 
-    def __init__(self, report: Callable[[str], None], total: int) -> None:
-        self._report = report
+    def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0.0
         self._started = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def update(self, done: float) -> None:
         """Note the part done, 0.0 to 1.0."""
         self._done = done
+
+    def __call__(self) -> str:
+        """The message of now."""
+        elapsed = time.monotonic() - self._started
+        return message(self._done, self._total, elapsed)
+
+
+class Elapsed:
+    """A message for work of which only the time can be told.
+
+    :param text: what is being done
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._started = time.monotonic()
+
+    def __call__(self) -> str:
+        """The message of now."""
+        return f'{self._text} ({duration(time.monotonic() - self._started)})'
+
+
+class Reporter:
+    """Tells a task something new every :data:`INTERVAL`.
+
+    :param report: called with the message; its errors are logged only, as
+        no conversion fails because nobody could be told of it
+    :param text: gives the message of now
+    """
+
+    def __init__(
+        self, report: Callable[[str], None], text: Callable[[], str]
+    ) -> None:
+        self._report = report
+        self._text = text
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> 'Reporter':
         self._tell()
@@ -94,8 +126,7 @@ class Reporter:
             self._tell()
 
     def _tell(self) -> None:
-        elapsed = time.monotonic() - self._started
         try:
-            self._report(message(self._done, self._total, elapsed))
+            self._report(self._text())
         except Exception as exc:
             LOG.warning('Progress could not be reported: %s', exc)

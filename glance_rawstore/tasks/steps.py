@@ -69,6 +69,14 @@ class _Step(task.Task):  # type: ignore[misc]
         super().__init__(name=f'{type(self).__name__}-{job.image_id}')
         self.job = job
 
+    def telling(
+        self, task_id: str, text: Callable[[], str]
+    ) -> progress.Reporter:
+        """Tell the task, every second while the context lasts."""
+        return progress.Reporter(
+            lambda message: self.job.catalog.report(task_id, message), text
+        )
+
 
 class WaitUntilActive(_Step):
     """Wait for the import to end; provides the image as it is then.
@@ -289,12 +297,9 @@ class Convert(_Step):
             job.options,
         )
         info = filling.measure()
-
-        def report(text: str) -> None:
-            job.catalog.report(task_id, text)
-
-        with progress.Reporter(report, info.allocated) as reporter:
-            filling.run(reporter.update, _Stop(job, rbd_id))
+        done = progress.Conversion(info.allocated)
+        with self.telling(task_id, done):
+            filling.run(done.update, _Stop(job, rbd_id))
         return info
 
 
@@ -332,13 +337,16 @@ class Commit(_Step):
 
     default_provides = 'bytes_used'
 
-    def execute(self, verdict: safety.Verdict, info: convert.Info) -> int:
+    def execute(
+        self, verdict: safety.Verdict, info: convert.Info, task_id: str
+    ) -> int:
         """Commit; returns the bytes that the copy uses."""
         del info  # only to come after Convert
-        return self.job.raw_pool.commit(
-            self.job.image_id,
-            {raw_copy.META_SOURCE_FORMAT: verdict.disk_format},
-        )
+        with self.telling(task_id, progress.Elapsed('Finishing the copy')):
+            return self.job.raw_pool.commit(
+                self.job.image_id,
+                {raw_copy.META_SOURCE_FORMAT: verdict.disk_format},
+            )
 
     def revert(self, result: Any, **_kwargs: Any) -> None:
         """Delete the committed copy; clones made meanwhile keep theirs."""

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cluster and one cloud for the whole run; empty again for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import images
+from tests.cloud import Cloud
+from tests.cluster import Cluster
+from tests.functional.support import Pool
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+#: What a consumer of raw copies gets, as documented in the README.
+CONSUMER_CAPS = {
+    'mon': 'profile rbd',
+    'osd': 'profile rbd pool=volumes, profile rbd-read-only pool=images_raw',
+}
+
+
+@pytest.fixture(scope='session')
+def cluster() -> Iterator[Cluster]:
+    """A running Ceph."""
+    with Cluster() as running:
+        running.create_pool('volumes')
+        running.user('cinder', CONSUMER_CAPS)
+        yield running
+
+
+@pytest.fixture(scope='session')
+def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
+    """A running Glance with our store and plugin."""
+    with Cloud(cluster, stores={'fast': 'file'}) as running:
+        yield running
+
+
+def _tidy(cloud: Cloud) -> None:
+    """Delete every image and whatever is left in the pools."""
+    admin = cloud.client('admin').images
+    for image in admin.list(filters={'visibility': 'all'}):
+        admin.delete(image.id)
+    for pool in (cloud.raw_pool, cloud.images_pool):
+        cloud.cluster.empty_pool(pool)
+
+
+@pytest.fixture
+def cloud(running_cloud: Cloud) -> Iterator[Cloud]:
+    """The cloud, without images and with empty pools."""
+    yield running_cloud
+    running_cloud.cluster.empty_pool('volumes')
+    _tidy(running_cloud)
+
+
+@pytest.fixture
+def pool(cloud: Cloud) -> Pool:
+    """The raw pool of the cloud."""
+    return Pool(cloud)
+
+
+@pytest.fixture
+def volumes(cluster: Cluster) -> str:
+    """A pool for clones."""
+    del cluster
+    return 'volumes'
+
+
+@pytest.fixture(scope='session')
+def image_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where images lie that several tests use."""
+    return tmp_path_factory.mktemp('images')
+
+
+@pytest.fixture(scope='session')
+def small_image(image_dir: Path) -> Path:
+    """A qcow2 of 64 MiB with 6 MiB of data."""
+    return images.qcow2(image_dir)
+
+
+@pytest.fixture(scope='session')
+def big_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A qcow2 with data enough to catch its conversion."""
+    contents = images.Contents(size=1 * GIB, data=192 * MIB)
+    return images.qcow2(tmp_path_factory.mktemp('big'), contents=contents)
+
+
+@pytest.fixture(scope='session')
+def raw_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Images that are not converted, by disk format."""
+    directory = tmp_path_factory.mktemp('raw')
+    return {'raw': images.raw(directory), 'iso': images.iso(directory)}
+
+
+@pytest.fixture(scope='module')
+def _lenient(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
+    overrides = {'image_format': {'require_image_format_match': False}}
+    with Cloud(
+        cluster,
+        overrides,
+        prefix='lenient-',
+        region='Lenient',
+        keystone=running_cloud.keystone,
+        processes=1,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def lenient_cloud(_lenient: Cloud) -> Iterator[Cloud]:
+    """A Glance that takes images whose format it does not recognise."""
+    yield _lenient
+    _tidy(_lenient)
+
+
+@pytest.fixture
+def lenient_pool(lenient_cloud: Cloud) -> Pool:
+    """Its raw pool."""
+    return Pool(lenient_cloud)
+
+
+@pytest.fixture
+def impatient_cloud(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
+    """A Glance whose Ceph operations time out after seconds."""
+    overrides = {
+        'raw': {'rados_connect_timeout': 5},
+        'glance_rawstore': {'stall_timeout': 10},
+    }
+    with Cloud(
+        cluster,
+        overrides,
+        prefix='impatient-',
+        region='Impatient',
+        keystone=running_cloud.keystone,
+        processes=1,
+    ) as running:
+        yield running
+        _tidy(running)
+
+
+@pytest.fixture
+def impatient_pool(impatient_cloud: Cloud) -> Pool:
+    """Its raw pool."""
+    return Pool(impatient_cloud)
+
+
+@pytest.fixture
+def other_region(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
+    """A second Glance under the same Keystone."""
+    with Cloud(
+        cluster,
+        prefix='other-',
+        region='Other',
+        keystone=running_cloud.keystone,
+        processes=1,
+    ) as running:
+        yield running
+        _tidy(running)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hold conversions at a known point, from outside of the process."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+import psutil
+
+from tests.cloud import Cloud
+from tests.functional.support import await_true
+
+
+def converting(cloud: Cloud) -> list[psutil.Process]:
+    """The qemu-img processes of a cloud that convert."""
+    found = []
+    for pid in cloud.api_pids():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    line = child.cmdline()
+                    if line[:2] == ['qemu-img', 'convert']:
+                        found.append(child)
+    return found
+
+
+class Held:
+    """A conversion that is stopped in its middle."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self.process = process
+
+    def go_on(self) -> None:
+        """Let it go on, if it is still there."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def held(cloud: Cloud) -> Iterator[Held]:
+    """Catch the next conversion and stop it; it goes on afterwards.
+
+    The source must take qemu-img longer than the time between two looks.
+    """
+    process = await_true(lambda: converting(cloud), 'a conversion runs')[0]
+    process.send_signal(signal.SIGSTOP)
+    caught = Held(process)
+    try:
+        yield caught
+    finally:
+        caught.go_on()

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests do as a tenant, and what they look at afterwards."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import rbd
+
+from glance_rawstore import ceph
+from glance_rawstore import inventory
+from glance_rawstore import raw_pool
+from glance_rawstore.lifecycle import raw_copy
+from tests.cloud import Cloud
+
+#: Seconds that anything awaited may take; far above what it does take.
+DEADLINE = 120.0
+
+
+def await_true(
+    condition: Callable[[], Any], what: str, seconds: float = DEADLINE
+) -> Any:
+    """Wait for a condition and return its value.
+
+    :raises AssertionError: naming what was awaited in vain
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f'not within {seconds:.0f} s: {what}')
+
+
+class Tenant:
+    """One user of a cloud and the images that he imports."""
+
+    def __init__(self, cloud: Cloud, name: str = 'alice') -> None:
+        self.cloud = cloud
+        self.name = name
+        self.images = cloud.client(name).images
+
+    def stage(
+        self, path: Path, disk_format: str = 'qcow2', **properties: str
+    ) -> str:
+        """Create an image and stage its data; returns its id."""
+        image_id: str = self.images.create(
+            name=path.name,
+            disk_format=disk_format,
+            container_format=properties.pop('container_format', 'bare'),
+            **properties,
+        )['id']
+        with path.open('rb') as data:
+            self.images.stage(image_id, data)
+        return image_id
+
+    def start_import(
+        self,
+        path: Path,
+        disk_format: str = 'qcow2',
+        stores: list[str] | None = None,
+        **properties: str,
+    ) -> str:
+        """Start importing a file by glance-direct; returns the image's id."""
+        image_id = self.stage(path, disk_format, **properties)
+        self.images.image_import(
+            image_id, method='glance-direct', stores=stores
+        )
+        return image_id
+
+    def import_file(
+        self, path: Path, disk_format: str = 'qcow2', **kwargs: Any
+    ) -> str:
+        """Import a file and wait until the import has ended."""
+        image_id = self.start_import(path, disk_format, **kwargs)
+        self.await_active(image_id)
+        return image_id
+
+    def make_copy(
+        self, path: Path, disk_format: str = 'qcow2', **properties: str
+    ) -> str:
+        """Import a file with ``raw_cache`` and wait for its raw copy."""
+        properties.setdefault('raw_cache', 'true')
+        image_id = self.start_import(path, disk_format, **properties)
+        task = self.await_copy_task(image_id)
+        assert task['status'] == 'success', task
+        return image_id
+
+    def await_active(self, image_id: str) -> Any:
+        """Wait until an image is active and its import has ended."""
+
+        def active() -> Any:
+            image = self.images.get(image_id)
+            ended = 'os_glance_import_task' not in image
+            if ended and image.status != 'active':
+                failed = [t for t in self.tasks(image_id) if t['message']]
+                assert not failed, failed
+            return image if ended and image.status == 'active' else None
+
+        return await_true(active, f'{image_id} is active')
+
+    def tasks(self, image_id: str) -> list[dict[str, Any]]:
+        """The image's tasks."""
+        found: list[dict[str, Any]] = self.images.get_associated_image_tasks(
+            image_id
+        )['tasks']
+        return found
+
+    def copy_task(self, image_id: str) -> dict[str, Any] | None:
+        """The task of the image's raw copy, or None."""
+        for task in self.tasks(image_id):
+            if task['input']['import_req']['method']['name'] == 'raw-cache':
+                return task
+        return None
+
+    def await_copy_task(
+        self,
+        image_id: str,
+        statuses: tuple[str, ...] = ('success', 'failure'),
+        seconds: float = DEADLINE,
+    ) -> dict[str, Any]:
+        """Wait until the raw copy's task has one of these statuses."""
+
+        def reached() -> dict[str, Any] | None:
+            task = self.copy_task(image_id)
+            return task if task and task['status'] in statuses else None
+
+        task: dict[str, Any] = await_true(
+            reached, f'copy task of {image_id} is one of {statuses}', seconds
+        )
+        return task
+
+    def locations(self, image_id: str) -> dict[str, Any]:
+        """The image's locations as an admin sees them, by store."""
+        image = self.cloud.client('admin').images.get(image_id)
+        return {loc['metadata']['store']: loc for loc in image.locations}
+
+    def download_sha512(self, image_id: str) -> str:
+        """Digest of what a tenant downloads."""
+        digest = hashlib.sha512()
+        for chunk in self.images.data(image_id):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+class Pool:
+    """The raw pool of a cloud, looked at with Glance's own cephx user."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.settings = ceph.Settings(
+            str(cloud.cluster.conf), cloud.ceph_user, cloud.raw_pool
+        )
+
+    def names(self) -> list[str]:
+        """Names of everything in the pool, trash included."""
+        with raw_pool.RawPool.open(self.settings) as pool:
+            present = list(rbd.RBD().list(pool.ioctx))
+            trashed = rbd.RBD().trash_list(pool.ioctx)
+            return present + [f'trash:{entry["name"]}' for entry in trashed]
+
+    def await_empty(self, seconds: float = 20.0) -> None:
+        """Wait until nothing is left in the pool."""
+        await_true(
+            lambda: not self.names(),
+            f'{self.cloud.raw_pool} is empty, not {self.names()}',
+            seconds,
+        )
+
+    def reap(self) -> inventory.Reaped:
+        """Reap once."""
+        with raw_pool.RawPool.open(self.settings) as pool:
+            return inventory.reap(pool)
+
+    def node(self, image_id: str, part: bool = False) -> str:
+        """How qemu-img reaches the copy of an image."""
+        name = (raw_copy.part_name if part else raw_copy.name)(image_id)
+        at = '' if part else f'@{raw_copy.SNAPSHOT}'
+        return (
+            f'rbd:{self.cloud.raw_pool}/{name}{at}:id={self.cloud.ceph_user}'
+            f':conf={self.cloud.cluster.conf}'
+        )
+
+
+def sha512(path: Path) -> str:
+    """Digest of a file."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha512').hexdigest()
+
+
+def original_facts(image: Any) -> dict[str, Any]:
+    """What must not change of an image while its copy comes and goes."""
+    kept = (
+        'checksum',
+        'os_hash_algo',
+        'os_hash_value',
+        'size',
+        'virtual_size',
+        'disk_format',
+        'container_format',
+        'status',
+        'updated_at',
+        'visibility',
+        'raw_cache',
+    )
+    return {name: image.get(name) for name in kept}

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line against a real pool."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cloud import Cloud
+from tests.functional import holding
+from tests.functional.support import Tenant
+from tests.functional.support import await_true
+
+
+def run(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run glance-rawstore in a pipe with the cloud's configuration."""
+    program = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
+    return subprocess.run(
+        [program, '--config-file', str(cloud.conf), *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_an_empty_pool_lists_headings_alone(cloud: Cloud) -> None:
+    done = run(cloud, 'list')
+    assert done.returncode == 0
+    assert done.stdout.split() == [
+        'IMAGE',
+        'STATUS',
+        'VIRTUAL',
+        'USED',
+        'CLONES',
+        'AGE',
+    ]
+    assert done.stderr == ''
+
+
+def test_list_shows_pending_and_active_copies(
+    cloud: Cloud, small_image: Path, big_image: Path
+) -> None:
+    tenant = Tenant(cloud)
+    active = tenant.make_copy(small_image)
+    pending = tenant.start_import(big_image, raw_cache='true')
+    with holding.held(cloud):
+        found = json.loads(run(cloud, 'list', '--format', 'json').stdout)
+        text = run(cloud, 'list', '--status', 'pending').stdout
+    tenant.await_copy_task(pending)
+    statuses = {copy['image_id']: copy['status'] for copy in found}
+    assert statuses == {active: 'active', pending: 'pending'}
+    assert pending in text
+    assert active not in text
+
+
+def test_show_tells_all_of_one_copy(cloud: Cloud, small_image: Path) -> None:
+    image_id = Tenant(cloud).make_copy(small_image)
+    (copy,) = json.loads(
+        run(cloud, 'show', image_id, '--format', 'json').stdout
+    )
+    assert copy['status'] == 'active'
+    assert copy['rbd_image'] == f'{image_id}_raw'
+    assert copy['children'] == []
+    assert copy['source_format'] == 'qcow2'
+    assert copy['virtual_size_bytes'] == 64 << 20
+    assert 0 < copy['bytes_used'] <= 64 << 20
+    text = run(cloud, 'show', image_id).stdout
+    assert 'virtual size  64.0 MiB' in text
+
+
+def test_an_image_without_a_copy_ends_with_status_3(cloud: Cloud) -> None:
+    done = run(cloud, 'show', '00000000-0000-0000-0000-000000000000')
+    assert done.returncode == 3
+    assert 'has no raw copy' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_a_clone_that_may_not_be_seen_shows_as_a_dash(
+    cloud: Cloud, small_image: Path, volumes: str
+) -> None:
+    image_id = Tenant(cloud).make_copy(small_image)
+    cloud.cluster.rbd(
+        'clone', f'{cloud.raw_pool}/{image_id}_raw@snap', f'{volumes}/child'
+    )
+    line = run(cloud, 'list').stdout.splitlines()[1]
+    assert '  -  ' in line
+    (copy,) = json.loads(run(cloud, 'list', '--format', 'json').stdout)
+    assert copy['children'] is None
+
+
+def test_a_deleted_copy_in_use_is_listed_and_reaped_after_its_clone(
+    cloud: Cloud, small_image: Path, volumes: str
+) -> None:
+    tenant = Tenant(cloud)
+    image_id = tenant.make_copy(small_image)
+    cloud.cluster.rbd(
+        'clone', f'{cloud.raw_pool}/{image_id}_raw@snap', f'{volumes}/child'
+    )
+    tenant.images.delete(image_id)
+    assert 'pending_delete' in run(cloud, 'list').stdout
+    assert f'in use   {image_id}' in run(cloud, 'reap').stdout
+    cloud.cluster.rbd('rm', '--no-progress', f'{volumes}/child')
+    done = run(cloud, 'reap')
+    assert f'removed  {image_id}' in done.stdout
+    assert done.stdout.splitlines()[-1].startswith('1 removed, ')
+    assert run(cloud, 'list').stdout.count('\n') == 1
+
+
+def test_reap_watch_reaps_what_comes_and_ends_when_interrupted(
+    cloud: Cloud, small_image: Path, volumes: str
+) -> None:
+    tenant = Tenant(cloud)
+    image_id = tenant.make_copy(small_image)
+    child = f'{volumes}/child'
+    cloud.cluster.rbd('clone', f'{cloud.raw_pool}/{image_id}_raw@snap', child)
+    tenant.images.delete(image_id)
+    program = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
+    watching = subprocess.Popen(
+        [program, '--config-file', cloud.conf, 'reap', '--watch', '0.2'],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watching.stdout is not None
+        assert image_id in watching.stdout.readline()
+        cloud.cluster.rbd('rm', '--no-progress', child)
+        await_true(
+            lambda: run(cloud, 'list').stdout.count('\n') == 1,
+            'the copy was reaped',
+        )
+    finally:
+        watching.terminate()
+        watching.wait(10)
+
+
+@pytest.mark.parametrize(
+    ('config', 'words'),
+    [
+        ('[DEFAULT]\nenabled_backends = a:file\n', 'no store with the driver'),
+        ('', 'no store with the driver'),
+    ],
+)
+def test_a_configuration_without_a_raw_store_says_what_is_missing(
+    tmp_path: Path, cloud: Cloud, config: str, words: str
+) -> None:
+    del cloud
+    path = tmp_path / 'glance-api.conf'
+    path.write_text(config)
+    program = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
+    done = subprocess.run(
+        [program, '--config-file', str(path), 'list'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert words in done.stderr

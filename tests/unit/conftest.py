@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What unit tests share: no Ceph, no network, no Glance service."""
+
+import shutil
+
+import hypothesis
+import pytest
+
+# The same examples in every run, and no memory between runs: a failure in CI
+# is one that everybody sees.
+hypothesis.settings.register_profile(
+    'unit',
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+)
+hypothesis.settings.load_profile('unit')
+
+
+@pytest.fixture
+def qemu_img() -> str:
+    """The path of qemu-img; the test is skipped without it."""
+    path = shutil.which('qemu-img')
+    if path is None:
+        pytest.skip('qemu-img is not installed')
+    return path
+
+
+@pytest.fixture(scope='session')
+def images():
+    """The builders of images; the test is skipped without what they need."""
+    if shutil.which('qemu-img') is None:
+        pytest.skip('qemu-img is not installed')
+    return pytest.importorskip(
+        'tests.images',
+        reason='the builders of images need the Ceph bindings',
+        exc_type=ImportError,
+    )

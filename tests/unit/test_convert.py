@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How qemu-img is called and what its failures are called.
+
+A script stands in for qemu-img here; test_convert_running.py has the real one.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+
+import pytest
+
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+
+GIB = 1 << 30
+LIMITS = convert.Limits(address_space=2 * GIB, cpu_time=77, stall=30)
+SOURCE = convert.source_node('qcow2', {'driver': 'file', 'filename': '/s'})
+TARGET = {'driver': 'file', 'filename': '/t'}
+
+
+@pytest.fixture
+def pretend(tmp_path, monkeypatch):
+    """Put a script in qemu-img's place."""
+
+    def put(script):
+        path = tmp_path / 'bin' / 'qemu-img'
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/bash\n{script}\n')
+        path.chmod(0o755)
+        monkeypatch.setenv('PATH', f'{path.parent}:{os.environ["PATH"]}')
+
+    return put
+
+
+def run(stop=lambda: None, limits=LIMITS):
+    convert.QemuImg(limits).convert(
+        SOURCE, TARGET, 7, convert.Callbacks(stop=stop)
+    )
+
+
+@pytest.mark.parametrize(
+    ('driver', 'backing'),
+    [
+        ('qcow2', {'backing': None}),
+        ('vmdk', {'backing': None}),
+        ('vdi', {}),
+        ('vpc', {}),
+        ('vhdx', {}),
+        ('raw', {}),
+    ],
+)
+def test_a_source_names_its_format_and_has_no_backing_file(driver, backing):
+    protocol = {'driver': 'file', 'filename': '/s'}
+
+    assert convert.source_node(driver, protocol) == {
+        'driver': driver,
+        'file': protocol,
+        'read-only': True,
+        **backing,
+    }
+
+
+@pytest.mark.parametrize(
+    ('given', 'more'),
+    [
+        (('/etc/ceph/c.conf', 'glance'), {'conf': '/etc/ceph/c.conf'}),
+        (('', 'glance'), {}),
+        (('', 'glance', 'snap'), {'snapshot': 'snap'}),
+    ],
+)
+def test_a_node_in_rbd_names_what_is_known(given, more):
+    assert convert.rbd_node('pool', 'image', *given) == {
+        'driver': 'rbd',
+        'pool': 'pool',
+        'image': 'image',
+        'user': 'glance',
+        **more,
+    }
+
+
+def test_a_node_in_rbd_can_leave_the_user_to_ceph():
+    assert 'user' not in convert.rbd_node('pool', 'image', '', None)
+
+
+@pytest.mark.parametrize(
+    ('executable', 'expected'),
+    [
+        ('/usr/bin/python3.11', '/usr/bin/python3.11'),
+        ('/venv/bin/python', '/venv/bin/python'),
+        ('/usr/bin/uwsgi-core', f'{sys.prefix}/bin/python3'),
+        ('/usr/sbin/apache2', f'{sys.prefix}/bin/python3'),
+        ('', f'{sys.prefix}/bin/python3'),
+        (None, f'{sys.prefix}/bin/python3'),
+    ],
+)
+def test_python_is_found_where_sys_executable_is_not(
+    monkeypatch, executable, expected
+):
+    """Under uWSGI it is uWSGI, which would start a second server."""
+    monkeypatch.setattr(sys, 'executable', executable)
+
+    assert convert.python_interpreter() == expected
+    assert convert.python_interpreter('/opt/python3') == '/opt/python3'
+
+
+def test_conversion_works_where_sys_executable_is_uwsgi(pretend, monkeypatch):
+    if not os.path.exists(os.path.join(sys.prefix, 'bin', 'python3')):
+        pytest.skip(f'no python3 in {sys.prefix}/bin')
+    pretend('exit 0')
+    monkeypatch.setattr(sys, 'executable', '/usr/bin/false')
+
+    run()
+
+
+def test_every_call_names_format_and_protocol_and_is_limited(
+    pretend, tmp_path
+):
+    log = tmp_path / 'log'
+    pretend(
+        f"""
+        printf '%s\\t' "$@" $(ulimit -v) $(ulimit -t) $(ulimit -c) \
+            $LC_ALL >> {log}
+        echo >> {log}
+        if [[ $1 != convert ]]; then
+            echo '{{"virtual-size": 1, "required": 1, "fully-allocated": 1}}'
+        fi
+        """
+    )
+
+    convert.QemuImg(LIMITS).info(SOURCE)
+    run()
+
+    calls = [line.split('\t')[:-1] for line in log.read_text().splitlines()]
+    assert [call[0] for call in calls] == ['measure', 'info', 'convert']
+    for call in calls:
+        assert call[-4:] == [str(2 << 20), '77', '0', 'C']  # KiB, seconds
+        (source,) = (arg for arg in call if arg.startswith('json:'))
+        assert json.loads(source.removeprefix('json:')) == SOURCE
+    assert '--target-image-opts' in calls[2]
+    assert 'driver=raw,file.driver=file,file.filename=/t' in calls[2]
+    assert calls[2][calls[2].index('-m') + 1] == '7'
+
+
+@pytest.mark.parametrize(
+    ('script', 'error', 'text'),
+    [
+        ('echo No space left on device >&2; exit 1', 'NoSpace', 'full'),
+        ('echo Disk quota exceeded >&2; exit 1', 'NoSpace', 'full'),
+        ('kill -XCPU $$', 'ConversionFailed', 'CPU time'),
+        ('kill -KILL $$', 'ConversionFailed', 'CPU time'),
+        ('kill -ABRT $$', 'ConversionFailed', 'memory'),
+        ('echo Cannot allocate memory >&2; exit 1', 'ConversionFailed', 'mem'),
+        ('echo Input/output error >&2; exit 1', 'ConversionFailed', 'damaged'),
+        ('kill -SEGV $$', 'ConversionFailed', 'damaged'),
+    ],
+)
+def test_a_failure_becomes_a_sentence(pretend, script, error, text):
+    pretend(script)
+
+    with pytest.raises(exceptions.ConversionFailed, match=text) as caught:
+        run()
+
+    assert type(caught.value) is getattr(exceptions, error)
+
+
+def test_details_are_for_the_log_and_not_for_the_tenant(pretend, caplog):
+    pretend('echo "cannot open images/secret at ceph.conf" >&2; exit 1')
+
+    with pytest.raises(exceptions.ConversionFailed) as caught:
+        run()
+
+    assert 'secret' not in str(caught.value)
+    assert 'images/secret' in caplog.text
+
+
+def test_no_qemu_img_is_not_taken_for_a_damaged_image(tmp_path, monkeypatch):
+    for name in ('setpriv', 'python3'):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv('PATH', str(tmp_path))
+
+    with pytest.raises(exceptions.ConversionFailed, match='be started'):
+        run()
+
+
+def test_no_python_is_not_taken_for_a_damaged_image():
+    qemu_img = convert.QemuImg(LIMITS, python='/nonexistent/python3')
+
+    with pytest.raises(exceptions.ConversionFailed, match='be started'):
+        qemu_img.info(SOURCE)
+
+
+def test_progress_is_told_as_it_comes_and_only_forward(pretend):
+    pretend(
+        r"""
+        for part in 0.00 10.00 10.00 5.00 99.50 100.00; do
+            printf '    (%s/100%%)\r' $part
+        done
+        """
+    )
+    told = []
+
+    convert.QemuImg(LIMITS).convert(
+        SOURCE, TARGET, 1, convert.Callbacks(progress=told.append)
+    )
+
+    assert told == sorted(set(told))
+    assert told[-1] == 1.0
+
+
+def test_progress_comes_before_the_end(pretend, tmp_path):
+    go_on = tmp_path / 'go-on'
+    os.mkfifo(go_on)
+    pretend(f"printf '(25.00/100%%)\\r'; read -t 20 < {go_on}; exit $?")
+
+    def tell(done):
+        assert done == 0.25
+        threading.Thread(target=go_on.write_text, args=('\n',)).start()
+
+    convert.QemuImg(LIMITS).convert(
+        SOURCE, TARGET, 1, convert.Callbacks(progress=tell)
+    )
+
+
+def test_much_output_does_not_block(pretend):
+    pretend('head -c 1000000 /dev/zero | tee /dev/stderr')
+
+    run()
+
+
+def test_an_end_of_its_own_is_not_taken_for_having_been_stopped(pretend):
+    pretend('exit 0')
+
+    run(stop=lambda: exceptions.Cancelled('too late'))
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_killed_child_is_a_failure(pretend, number):
+    pretend(f'kill -{number.value} $$; read')
+
+    with pytest.raises(exceptions.ConversionFailed):
+        run()

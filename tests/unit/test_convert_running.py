@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversions by the real qemu-img: from file to file, stopped and limited.
+
+Slow ones read QEMU's null device, which answers as late as it is told to.
+"""
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from tests.unit.waiting import DEADLINE
+from tests.unit.waiting import eventually
+
+pytestmark = pytest.mark.skipif(
+    shutil.which('qemu-img') is None, reason='qemu-img is not installed'
+)
+
+MIB = 1 << 20
+GIB = 1 << 30
+LIMITS = convert.Limits(address_space=4 * GIB, cpu_time=60, stall=DEADLINE)
+NEVER = 10**13  # in nanoseconds
+# One image of tests/images.py for each way of being read.
+GOOD = (
+    *('qcow2', 'qcow2-zlib', 'qcow2-zstd', 'vmdk-sparse', 'vmdk-stream'),
+    *('vdi', 'vhd', 'vhdx'),
+)
+
+
+def device(size, latency=0):
+    """A source and a target of that size, in bytes; latency in ns."""
+    target = {'driver': 'null-co', 'size': size, 'latency-ns': latency}
+    source = convert.source_node('raw', target | {'read-zeroes': False})
+    return source, {'driver': 'null-co', 'size': size}
+
+
+def run(source, target, limits=LIMITS, requests=1, **calls):
+    convert.QemuImg(limits).convert(
+        source, target, requests, convert.Callbacks(**calls)
+    )
+
+
+def file_node(path):
+    return {'driver': 'file', 'filename': str(path)}
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Look more often than twice a second."""
+    monkeypatch.setattr(convert, '_WATCH', 0.02)
+    monkeypatch.setattr(convert, '_ASK_FULL', 0.1)
+
+
+def test_every_good_image_becomes_the_guests_disk(images, tmp_path):
+    contents = images.Contents(size=8 * MIB, data=768 << 10)
+    drivers = {'vhd': 'vpc'}
+    for name in GOOD:
+        build = images.GOOD[name]
+        directory = tmp_path / name
+        directory.mkdir()
+        path = build(directory, contents=contents)
+        copy = directory / 'copy'
+        copy.touch()
+        copy.open('r+b').truncate(8 * MIB)
+        driver = drivers.get(path.suffix[1:], path.suffix[1:])
+        source = convert.source_node(driver, file_node(path))
+        told = []
+
+        info = convert.QemuImg(LIMITS).info(source)
+        run(source, file_node(copy), requests=16, progress=told.append)
+
+        assert info.virtual_size == 8 * MIB, name
+        assert copy.read_bytes() == (directory / 'guest.raw').read_bytes()
+        assert told == sorted(told)
+
+
+def test_allocated_data_is_measured_without_metadata(images, tmp_path):
+    contents = images.Contents(size=64 * MIB, data=6 * MIB)
+    path = images.qcow2(tmp_path, contents=contents)
+
+    info = convert.QemuImg(LIMITS).info(
+        convert.source_node('qcow2', file_node(path))
+    )
+
+    # three stretches, each rounded to clusters of 64 KiB at both ends
+    assert 6 * MIB <= info.allocated <= 6 * MIB + 6 * 65536
+
+
+def test_nothing_is_allocated_in_an_empty_image(images, tmp_path):
+    path = images.qcow2(tmp_path, contents=images.EMPTY)
+
+    info = convert.QemuImg(LIMITS).info(
+        convert.source_node('qcow2', file_node(path))
+    )
+
+    assert info.allocated == 0
+
+
+def test_a_target_may_have_any_name(images, tmp_path):
+    path = images.raw(tmp_path, images.Contents(size=MIB, data=1000))
+    copy = tmp_path / 'a,b=c,,file.driver=null-co "%d" \N{SNOWMAN}'
+    copy.touch()
+    copy.open('r+b').truncate(MIB)
+
+    run(convert.source_node('raw', file_node(path)), file_node(copy))
+
+    assert copy.read_bytes() == path.read_bytes()
+
+
+def test_what_is_no_image_fails(tmp_path):
+    path = tmp_path / 'x'
+    path.write_bytes(bytes(MIB))
+
+    with pytest.raises(exceptions.ConversionFailed, match='damaged'):
+        convert.QemuImg(LIMITS).info(
+            convert.source_node('qcow2', file_node(path))
+        )
+
+
+def test_the_backing_file_is_not_opened(images, tmp_path):
+    path = images.backing_file(tmp_path)
+
+    info = convert.QemuImg(LIMITS).info(
+        convert.source_node('qcow2', file_node(path))
+    )
+
+    assert info.allocated == 0
+
+
+def test_progress_is_told_while_it_runs():
+    told = []
+
+    run(*device(10 * MIB, latency=30_000_000), progress=told.append)
+
+    assert told == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+@pytest.mark.usefixtures('impatient')
+def test_it_stops_with_what_it_was_told_to_stop_with():
+    reason = exceptions.Cancelled('the image was deleted')
+
+    with pytest.raises(exceptions.Cancelled) as caught:
+        run(*device(GIB, NEVER), stop=lambda: reason)
+
+    assert caught.value is reason
+
+
+@pytest.mark.usefixtures('impatient')
+def test_it_is_given_up_without_progress():
+    limits = convert.Limits(4 * GIB, 60, stall=0.3)
+
+    with pytest.raises(exceptions.Stalled, match='no progress'):
+        run(*device(GIB, NEVER), limits=limits)
+
+
+@pytest.mark.usefixtures('impatient')
+def test_it_is_not_given_up_while_there_is_progress():
+    limits = convert.Limits(4 * GIB, 60, stall=0.5)
+    started = time.monotonic()
+
+    run(*device(20 * MIB, latency=80_000_000), limits=limits)
+
+    assert time.monotonic() - started > 0.5
+
+
+@pytest.mark.usefixtures('impatient')
+def test_a_full_target_is_asked_about_again_and_again():
+    """It gets its flag seconds after the writes that filled it."""
+    answers = [False, False, True]
+
+    with pytest.raises(exceptions.NoSpace):
+        run(*device(GIB, NEVER), full=lambda: answers.pop(0))
+
+    assert answers == []
+
+
+@pytest.mark.usefixtures('impatient')
+@pytest.mark.parametrize('name', ['stop', 'full'])
+@pytest.mark.filterwarnings(
+    'ignore::pytest.PytestUnhandledThreadExceptionWarning'
+)
+def test_a_question_that_fails_does_not_end_the_watch(name):
+    """The cluster may be away for a moment, and it must not end for that."""
+    asked = []
+
+    def fail_once():
+        asked.append(name)
+        if len(asked) == 1:
+            raise exceptions.CephUnavailable('away')
+        return exceptions.NoSpace('full')
+
+    # ends by itself in some seconds, should nobody watch any more
+    with pytest.raises(exceptions.NoSpace):
+        run(*device(2 * MIB, 4 * 10**9), **{name: fail_once})
+
+
+def test_no_more_cpu_time_is_used_than_allowed():
+    limits = convert.Limits(4 * GIB, cpu_time=1, stall=DEADLINE)
+
+    with pytest.raises(exceptions.ConversionFailed, match='CPU time'):
+        run(*device(1 << 50), limits=limits, requests=16)
+
+
+@pytest.mark.parametrize('space', [8 * MIB, 30 * MIB])
+def test_no_more_address_space_is_used_than_allowed(space):
+    limits = convert.Limits(space, cpu_time=60, stall=DEADLINE)
+
+    with pytest.raises(exceptions.ConversionFailed):
+        run(*device(64 * MIB), limits=limits, requests=16)
+
+
+def test_no_thread_outlives_its_conversion():
+    before = threading.active_count()
+
+    run(*device(MIB))
+
+    assert threading.active_count() == before
+
+
+PARENT = """
+from glance_rawstore import convert
+target = {'driver': 'null-co', 'size': 1 << 30, 'latency-ns': 10 ** 13}
+source = convert.source_node('raw', target | {'read-zeroes': False})
+convert.QemuImg(convert.Limits(4 << 30, 60, 600)).convert(
+    source, target, 1, convert.Callbacks())
+"""
+
+
+def alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_qemu_img_dies_with_the_process_that_started_it():
+    parent = subprocess.Popen([sys.executable, '-c', PARENT])
+    try:
+        (child,) = eventually(
+            lambda: [
+                p
+                for p in psutil.Process(parent.pid).children()
+                if alive(p) and p.name() == 'qemu-img'
+            ],
+            'qemu-img runs',
+        )
+    finally:
+        parent.kill()
+        parent.wait(DEADLINE)
+
+    eventually(lambda: not alive(child), 'qemu-img ends')

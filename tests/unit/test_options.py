@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options as plain values, in seconds and bytes."""
+
+import tempfile
+
+import pytest
+from oslo_config import cfg
+
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from glance_rawstore import options
+from tests.unit import configured
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+def read(directory, more='', **kwargs):
+    conf = configured.read(directory, configured.USUAL + more, **kwargs)
+    return options.Options.read(conf, 'raw')
+
+
+def test_the_defaults_are_those_of_the_manual(tmp_path):
+    assert read(tmp_path) == options.Options(
+        max_size=4096 * GIB,
+        max_conversions=2,
+        address_space=4096 * MIB,
+        cpu_time=120,
+        cpu_time_per_gib=60,
+        requests=16,
+        stall_timeout=300,
+        lease_duration=30,
+        scratch_dir=tempfile.gettempdir(),
+        python=None,
+        object_size=8 * MIB,
+        weight=100,
+        node_weights={},
+    )
+
+
+def test_every_option_is_read(tmp_path):
+    found = read(
+        tmp_path,
+        """
+    rbd_store_chunk_size = 4
+    raw_copy_weight = -3
+    raw_copy_node_weights = compute-1:200, compute-2:-5
+    [glance_rawstore]
+    max_virtual_size = 1
+    max_conversions = 5
+    conversion_address_space = 1024
+    conversion_cpu_time = 1
+    conversion_cpu_time_per_gib = 0
+    conversion_requests = 1
+    stall_timeout = 10
+    lease_duration = 6
+    scratch_dir = /var/scratch
+    """,
+    )
+
+    assert found == options.Options(
+        max_size=GIB,
+        max_conversions=5,
+        address_space=1024 * MIB,
+        cpu_time=1,
+        cpu_time_per_gib=0,
+        requests=1,
+        stall_timeout=10,
+        lease_duration=6,
+        scratch_dir='/var/scratch',
+        python=None,
+        object_size=4 * MIB,
+        weight=-3,
+        node_weights={'compute-1': 200, 'compute-2': -5},
+    )
+
+
+@pytest.mark.parametrize('value', ['heavy', '1.5', ''])
+def test_the_weight_of_a_node_must_be_a_number(tmp_path, value):
+    with pytest.raises(exceptions.BadSetup, match=r'\[raw\] must be'):
+        read(tmp_path, f'    raw_copy_node_weights = n1:{value}\n')
+
+
+def test_scratch_is_where_glance_has_its_tasks_unless_it_is_named(tmp_path):
+    text = '    [os_glance_tasks_store]\n    filesystem_store_datadir = /w\n'
+
+    assert read(tmp_path, text, reserved=True).scratch_dir == '/w'
+    named = text + '    [glance_rawstore]\n    scratch_dir = /x\n'
+    assert read(tmp_path, named, reserved=True).scratch_dir == '/x'
+
+
+def test_scratch_is_where_glance_would_have_its_tasks_by_default(tmp_path):
+    found = read(tmp_path, reserved=True)
+
+    assert found.scratch_dir == '/var/lib/glance/os_glance_tasks_store'
+
+
+def test_python_is_named_as_for_the_api_itself(tmp_path):
+    conf = configured.read(tmp_path)
+    conf.register_opts(
+        [cfg.StrOpt('python_interpreter')], group='wsgi'
+    )
+    conf.set_override('python_interpreter', '/opt/python3', group='wsgi')
+
+    assert options.Options.read(conf, 'raw').python == '/opt/python3'
+
+
+@pytest.mark.parametrize(
+    ('size', 'seconds'),
+    [
+        (0, 120),
+        (1, 180),
+        (GIB, 180),
+        (GIB + 1, 240),
+        (10 * GIB, 720),
+        (2048 * GIB, 123000),
+    ],
+)
+def test_cpu_time_grows_with_the_virtual_size(tmp_path, size, seconds):
+    assert read(tmp_path).limits(size) == convert.Limits(
+        address_space=4096 * MIB, cpu_time=seconds, stall=300
+    )

@@ -109,7 +109,7 @@ def _describe(
                 status=status,
                 virtual_size=image.size(),
                 bytes_used=_used(image, meta, status),
-                children=_children(image),
+                children=raw_pool.children(image),
                 created=_epoch(image.create_timestamp()),
                 rbd_name=name,
                 rbd_id=image.id(),
@@ -129,21 +129,6 @@ def _used(
     if status is states.Status.PENDING:
         return raw_pool.bytes_used(image)
     return None
-
-
-def _children(image: Any) -> tuple[str, ...] | None:
-    """The clones of a copy as ``pool/image``; None when not permitted."""
-    found: list[str] = []
-    try:
-        for snap in list(image.list_snaps()):
-            image.set_snap_by_id(snap['id'])
-            for child in image.list_children2():
-                found.append(f'{child["pool"]}/{child["image"]}')
-            image.set_snap_by_id(None)
-    except ceph.rbd.PermissionError as exc:
-        LOG.debug('The children of a copy may not be listed: %s', exc)
-        return None
-    return tuple(sorted(found))
 
 
 def reap(pool: raw_pool.RawPool) -> Reaped:

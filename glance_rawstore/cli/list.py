@@ -20,8 +20,8 @@ def add_parser(commands: Any) -> None:
         'list',
         help='list the raw copies',
         description='List the raw copies in the raw store, the trashed ones '
-        'too. CLONES counts the RBD images that still depend on a copy; a '
-        'dash means that this cephx user may not see.',
+        'too. CLONES counts the RBD images that still depend on a copy; '
+        '"some" means that they are in pools this cephx user may not read.',
     )
     parser.add_argument(
         '--status',
@@ -39,7 +39,7 @@ def _row(copy: raw_copy.RawCopy) -> tuple[str, ...]:
         str(copy.status),
         output.size(copy.virtual_size),
         output.size(copy.bytes_used),
-        '-' if children is None else str(len(children)),
+        'some' if children is None else str(len(children)),
         output.age(copy),
     )
 

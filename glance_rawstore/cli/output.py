@@ -78,11 +78,14 @@ def print_rows(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
 
 
 def _print_table(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
-    shown = table.Table(box=box.SIMPLE_HEAD)
+    shown = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings:
         right = heading in ('VIRTUAL', 'USED', 'CLONES')
         shown.add_column(
-            heading, justify='right' if right else 'left', overflow='fold'
+            heading,
+            justify='right' if right else 'left',
+            overflow='fold',
+            no_wrap=heading not in ('AGE', 'VALUE'),
         )
     for row in rows:
         colour = (

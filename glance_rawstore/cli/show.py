@@ -28,7 +28,8 @@ def add_parser(commands: Any) -> None:
 
 def _rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
     children = copy.children
-    clones = ['not permitted'] if children is None else list(children)
+    unseen = ['some, in pools that this cephx user may not read']
+    clones = unseen if children is None else list(children)
     return [
         ('image', copy.image_id),
         ('status', str(copy.status)),

@@ -100,7 +100,8 @@ class RawCopy:
     """A raw copy as it lies in the raw pool.
 
     Sizes are in bytes; ``created`` is in seconds since the epoch;
-    ``bytes_used`` and ``children`` are None where Ceph would not say.
+    ``bytes_used`` is None where it is not known; ``children`` is None where
+    there are some that may not be seen.
     """
 
     image_id: str

@@ -3,10 +3,12 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 
 import psutil
 
+from glance_rawstore import slots
 from tests.cloud import Cloud
 from tests.functional.support import await_true
 
@@ -22,6 +24,20 @@ def converting(cloud: Cloud) -> list[psutil.Process]:
                     if line[:2] == ['qemu-img', 'convert']:
                         found.append(child)
     return found
+
+
+@contextlib.contextmanager
+def no_slots(cloud: Cloud, count: int = 2) -> Iterator[None]:
+    """Keep all conversions of a cloud waiting, by holding its slots.
+
+    :param count: as many slots as it has
+    """
+    with contextlib.ExitStack() as held_slots:
+        for _number in range(count):
+            held_slots.enter_context(
+                slots.slot(str(cloud.directory / 'tasks'), count, time.sleep)
+            )
+        yield
 
 
 class Held:

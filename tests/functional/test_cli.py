@@ -79,7 +79,7 @@ def test_an_image_without_a_copy_ends_with_status_3(cloud: Cloud) -> None:
     assert 'Traceback' not in done.stderr
 
 
-def test_a_clone_that_may_not_be_seen_shows_as_a_dash(
+def test_clones_that_may_not_be_seen_show_as_some(
     cloud: Cloud, small_image: Path, volumes: str
 ) -> None:
     image_id = Tenant(cloud).make_copy(small_image)
@@ -87,7 +87,7 @@ def test_a_clone_that_may_not_be_seen_shows_as_a_dash(
         'clone', f'{cloud.raw_pool}/{image_id}_raw@snap', f'{volumes}/child'
     )
     line = run(cloud, 'list').stdout.splitlines()[1]
-    assert '  -  ' in line
+    assert '  some  ' in line
     (copy,) = json.loads(run(cloud, 'list', '--format', 'json').stdout)
     assert copy['children'] is None
 

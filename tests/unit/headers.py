@@ -50,9 +50,7 @@ def vhd(kind: int = 3, size: int = 64 * MIB) -> bytes:
     :param kind: 2 fixed, 3 dynamic, 4 differencing
     """
     head = b'conectix'.ljust(40, b'\0') + struct.pack('>Q', size)
-    return (head.ljust(60, b'\0') + struct.pack('>I', kind)).ljust(
-        1024, b'\0'
-    )
+    return (head.ljust(60, b'\0') + struct.pack('>I', kind)).ljust(1024, b'\0')
 
 
 def vdi(size: int = 64 * MIB) -> bytes:

@@ -97,9 +97,7 @@ def test_scratch_is_where_glance_would_have_its_tasks_by_default(tmp_path):
 
 def test_python_is_named_as_for_the_api_itself(tmp_path):
     conf = configured.read(tmp_path)
-    conf.register_opts(
-        [cfg.StrOpt('python_interpreter')], group='wsgi'
-    )
+    conf.register_opts([cfg.StrOpt('python_interpreter')], group='wsgi')
     conf.set_override('python_interpreter', '/opt/python3', group='wsgi')
 
     assert options.Options.read(conf, 'raw').python == '/opt/python3'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may be converted, and what qemu-img does not get to see."""
 
+import contextlib
 import struct
 
 import pytest
@@ -210,34 +211,21 @@ def test_a_format_without_safety_checks_is_refused():
 def test_random_bytes_are_judged_and_never_break_anything(
     declared, magic, data
 ):
-    try:
+    with contextlib.suppress(exceptions.Refused):
         inspect(magic + data, declared)
-    except exceptions.Refused:
-        pass
     safety.detect(magic + data)
 
 
-def good(image):
-    try:
-        return inspect(image)
-    except exceptions.RawStoreError as exc:
-        assert isinstance(exc, exceptions.Refused)
-        return None
-
-
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 111), st.integers(0, 255)), max_size=4
-    ),
+    st.lists(st.tuples(st.integers(0, 111), st.integers(0, 255)), max_size=4),
 )
 def test_a_damaged_qcow2_is_refused_or_taken_by_its_word(changes):
     data = bytearray(headers.qcow2())
     for at, value in changes:
         data[at] = value
 
-    verdict = good(bytes(data))
-
-    if verdict is not None:
+    with contextlib.suppress(exceptions.Refused):
+        verdict = inspect(bytes(data))
         (size,) = struct.unpack('>Q', data[24:32])
         assert verdict.virtual_size == size
         assert data[0:4] == b'QFI\xfb'

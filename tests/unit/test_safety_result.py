@@ -5,6 +5,7 @@ Whoever has qemu guess the format of a raw copy would follow the files that
 such a disk names; so what counts is what qemu takes it for.
 """
 
+import contextlib
 import json
 import subprocess
 
@@ -92,10 +93,8 @@ def test_a_whole_image_within_an_image_is_refused(images, tmp_path):
 
 @given(st.binary(max_size=2000))
 def test_a_result_is_accepted_or_refused_and_nothing_else(data):
-    try:
+    with contextlib.suppress(exceptions.UnsafeImage):
         safety.inspect_result(Memory(data))
-    except exceptions.Refused as exc:
-        assert isinstance(exc, exceptions.UnsafeImage)
 
 
 @pytest.mark.parametrize(

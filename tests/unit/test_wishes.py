@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a tenant's image properties ask for."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,16 +82,12 @@ def test_a_weight_that_is_no_whole_number_is_refused(value):
 
 @given(st.dictionaries(st.sampled_from(['raw_cache', 'x']), st.text()))
 def test_any_text_is_yes_or_no_or_refused(properties):
-    try:
+    with contextlib.suppress(exceptions.InvalidProperty):
         assert wishes.wanted(properties) in (True, False)
-    except exceptions.InvalidProperty as exc:
-        assert isinstance(exc, exceptions.Refused)
 
 
 @given(st.text())
 def test_any_weight_is_a_number_or_refused(value):
-    try:
+    with contextlib.suppress(exceptions.InvalidProperty):
         found = wishes.weight({'raw_cache_weight': value}, 100)
-    except exceptions.InvalidProperty:
-        return
-    assert isinstance(found, int)
+        assert isinstance(found, int)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follows an image from import to raw copy, as its tenant can."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from demo.checks import Unexpected
+from demo.screen import Bar
+from demo.screen import Screen
+
+#: Seconds for all of it; seen to take 8.
+_DEADLINE = 150
+#: Seconds between two looks.
+_POLL = 0.2
+_PERCENT = re.compile(r'(\d+)%')
+_ENDED = ('success', 'failure')
+
+
+@dataclass
+class Followed:
+    """What was seen; seconds are counted from the import command."""
+
+    image_active: float = 0.0
+    raw_active: float = 0.0
+    messages: list[str] = field(default_factory=list)
+    task: dict[str, Any] = field(default_factory=dict)
+
+
+class Follower:
+    """Looks at an image and its tasks, and prints what has changed."""
+
+    def __init__(
+        self, client: Any, image_id: str, began: float, screen: Screen
+    ) -> None:
+        """Begin.
+
+        :param client: the tenant's own
+        :param began: the import command, in seconds of time.monotonic()
+        """
+        self._client = client
+        self._image_id = image_id
+        self._began = began
+        self._screen = screen
+        self._printed: dict[str, str] = {}
+        self._seen = Followed()
+
+    def follow(self) -> Followed:
+        """Look until the raw copy is there.
+
+        :raises Unexpected: it failed, or takes too long
+        """
+        with self._screen.bar() as bar:
+            while not self._look(bar):
+                if self._now > _DEADLINE:
+                    raise Unexpected(
+                        f'There is no raw copy after {_DEADLINE} s.'
+                    )
+                time.sleep(_POLL)
+        if self._seen.task['status'] != 'success':
+            raise Unexpected(self._seen.task['message'])
+        return self._seen
+
+    @property
+    def _now(self) -> float:
+        return time.monotonic() - self._began
+
+    def _look(self, bar: Bar) -> bool:
+        """Look once; returns whether it is over."""
+        image = self._client.images.get(self._image_id)
+        if image.status == 'active' and not self._seen.image_active:
+            self._seen.image_active = self._now
+        self._print('image', image.status, '')
+        images = self._client.images
+        for task in images.get_associated_image_tasks(self._image_id)['tasks']:
+            method = task['input']['import_req']['method']['name']
+            message = task['message'] or ''
+            percent = _PERCENT.search(message)
+            if percent:
+                bar.update(int(percent[1]) / 100, message.split(': ')[-1])
+            if not (percent and self._screen.is_terminal):
+                self._print(method, task['status'], message)
+            if method == 'raw-cache':
+                self._note(task, message)
+            elif task['status'] == 'failure':
+                raise Unexpected(f'The import failed: {message}')
+        return bool(self._seen.raw_active)
+
+    def _note(self, task: dict[str, Any], message: str) -> None:
+        self._seen.task = task
+        if message not in self._seen.messages:
+            self._seen.messages.append(message)
+        if task['status'] in _ENDED:
+            self._seen.raw_active = self._now
+
+    def _print(self, what: str, status: str, message: str) -> None:
+        """Print a line, if it says anything new."""
+        if self._printed.get(what) == status + message:
+            return
+        self._printed[what] = status + message
+        line = f'{self._now:5.1f} s  {what:<13}  {status:<10}  {message}'
+        self._screen.long_output(line, hang=36)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the steps hand on to each other."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from demo import checks
+from demo.facts import Facts
+from demo.screen import Screen
+from demo.shell import Shell
+from demo.stage import Stage
+from tests.cloud import wsgi
+from tests.cluster.processes import run
+
+#: The tenant's file, and the volume made of it.
+FILE = 'server.qcow2'
+VOLUME = 'volumes/volume-1'
+
+
+@dataclass
+class Play:
+    """One run of the demo.
+
+    :param began: of the import command, in seconds of time.monotonic()
+    """
+
+    screen: Screen
+    stage: Stage
+    facts: Facts = field(default_factory=Facts)
+    image_id: str = ''
+    task_id: str = ''
+    began: float = 0.0
+
+    @functools.cached_property
+    def alice(self) -> Shell:
+        """A tenant."""
+        return self.stage.shell('alice')
+
+    @functools.cached_property
+    def admin(self) -> Shell:
+        """The operator of Glance and Ceph."""
+        return self.stage.shell('admin')
+
+    @functools.cached_property
+    def cinder(self) -> Shell:
+        """Who makes volumes, with Cinder's capabilities in Ceph."""
+        return self.stage.shell('cinder')
+
+    def image(self) -> Any:
+        """The image, as the tenant gets it from Glance."""
+        return self.stage.client('alice').images.get(self.image_id)
+
+    def copies(self) -> list[dict[str, Any]]:
+        """All raw copies, as glance-rawstore puts them for programs."""
+        told = run(
+            (wsgi.program('glance-rawstore'), 'list', '--format', 'json'),
+            env=self.admin.variables,
+        )
+        found: list[dict[str, Any]] = json.loads(told)
+        return found
+
+    def expect(self, true: bool, claim: str, seen: Any = None) -> None:
+        """Print a claim that is true; see checks.expect."""
+        checks.expect(self.screen, true, claim, seen)

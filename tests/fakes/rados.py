@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the package sees of librados, on a Ceph in memory."""
+
+import errno
+import itertools
+import time
+from typing import Any
+
+from tests.fakes import bindings
+from tests.fakes import ceph
+
+globals().update(bindings.RADOS_ERRORS)
+
+_error = bindings.rados_error
+_addresses = itertools.count(1000)
+_HEADER = 'rbd_header.'
+# LIBRADOS_LOCK_FLAG_MAY_RENEW
+_MAY_RENEW = 1
+
+
+class Rados:
+    """A client of the cluster that has this ceph.conf."""
+
+    def __init__(self, conffile: str, rados_id: str | None = None) -> None:
+        if conffile not in ceph.CLUSTERS:
+            raise _error(errno.ENOENT, 'error calling conf_read_file')
+        self.cluster = ceph.CLUSTERS[conffile]
+        self.user = rados_id
+        self.address = f'127.0.0.1:0/{next(_addresses)}'
+        self.conf: dict[str, str] = {}
+
+    def conf_set(self, name: str, value: str) -> None:
+        self.conf[name] = value
+
+    def conf_get(self, name: str) -> str | None:
+        return self.conf.get(name)
+
+    def connect(self) -> None:
+        if self.cluster.away:
+            raise _error(errno.ETIMEDOUT, 'error connecting to the cluster')
+
+    def shutdown(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        """End as a killed process does."""
+        self.cluster.killed(self.address)
+
+    def get_fsid(self) -> str:
+        return self.cluster.fsid
+
+    def get_addrs(self) -> str:
+        return self.address
+
+    def blocklist_add(self, address: str, seconds: int = 0) -> None:
+        del seconds  # longer than any test
+        self.cluster.blocklist.add(address)
+
+    def open_ioctx(self, pool: str) -> 'Ioctx':
+        if pool not in self.cluster.pools:
+            raise _error(errno.ENOENT, f'error opening pool {pool!r}')
+        return Ioctx(self, self.cluster.pools[pool])
+
+
+class Ioctx:
+    """An open pool; knows the header objects of RBD images only."""
+
+    def __init__(self, client: Rados, pool: ceph.Pool) -> None:
+        self.client = client
+        self.pool = pool
+        self.name = pool.name
+
+    def __enter__(self) -> 'Ioctx':
+        return self
+
+    def __exit__(self, *_exc: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        pass
+
+    def set_osdmap_full_try(self) -> None:
+        """Accepted: a full pool refuses at once in any case."""
+
+    @property
+    def cluster(self) -> ceph.Cluster:
+        return self.client.cluster
+
+    def _image(self, key: str) -> ceph.Image | None:
+        self.cluster.check(self, _error)
+        for image in self.pool.every_image():
+            if key == _HEADER + image.number:
+                return image
+        return None
+
+    def stat(self, key: str) -> tuple[int, time.struct_time]:
+        if self._image(key) is None and key not in self.pool.strays:
+            raise _error(errno.ENOENT, f'Failed to stat {key!r}')
+        return 0, time.gmtime(self.cluster.clock())
+
+    def append(self, key: str, data: bytes) -> None:
+        image = self._image(key)
+        if self.pool.full and data:
+            raise _error(errno.EDQUOT, f'failed to append {key}')
+        if image is None:
+            self.pool.strays.add(key)
+
+    def lock_exclusive(
+        self,
+        key: str,
+        name: str,
+        cookie: str,
+        desc: str = '',
+        duration: int | None = None,
+        flags: int = 0,
+    ) -> None:
+        image = self._image(key)
+        if image is None:
+            self.pool.strays.add(key)
+            return
+        now, mine = self.cluster.clock(), (self.client.address, cookie)
+        present = image.locks.get(name)
+        if present and present.until > now:
+            if present.holder != mine:
+                raise _error(errno.EBUSY, f'failed to set lock {name}')
+            if not flags & _MAY_RENEW:
+                raise _error(errno.EEXIST, f'failed to set lock {name}')
+        until = now + duration if duration else float('inf')
+        image.locks[name] = ceph.Lock(mine, until)
+
+    def unlock(self, key: str, name: str, cookie: str) -> None:
+        image = self._image(key)
+        present = image.locks.get(name) if image else None
+        mine = (self.client.address, cookie)
+        if (
+            image is None
+            or present is None
+            or present.holder != mine
+            or present.until <= self.cluster.clock()
+        ):
+            raise _error(errno.ENOENT, f'failed to release lock {name}')
+        del image.locks[name]

@@ -185,9 +185,7 @@ def _make(
     chosen: options.Options,
 ) -> None:
     settings = stores.read(conf)[store].rbd
-    rbd_id, lease = making.reserve(
-        pool, image_id, verdict.virtual_size, chosen
-    )
+    rbd_id, lease = making.reserve(pool, image_id, chosen)
     try:
         filling = making.Filling(
             pool, settings, image_id, rbd_id, source.node, verdict, chosen

@@ -36,22 +36,23 @@ def _clear_dead(
 
 
 def reserve(
-    pool: raw_pool.RawPool, image_id: str, size: int, options: Options
+    pool: raw_pool.RawPool, image_id: str, options: Options
 ) -> tuple[str, lease.Lease]:
     """Create the ``.part`` and take the lease on it.
 
-    Takes over from a dead worker, by removing what that one left.
+    It has no size until the original has been inspected: librbd would take
+    for ever to remove an image of the 4 EiB that a header may name. Takes
+    over from a dead worker, by removing what that one left.
 
-    :param size: expected virtual size, in bytes
     :returns: internal id of the RBD image, and the lease
     :raises LeaseHeld: a living worker is making this copy
     :raises CopyExists: it is made already
     """
     try:
-        rbd_id = pool.begin(image_id, size, options.object_size)
+        rbd_id = pool.begin(image_id, 0, options.object_size)
     except exceptions.LeaseHeld:
         _clear_dead(pool, image_id, options)
-        rbd_id = pool.begin(image_id, size, options.object_size)
+        rbd_id = pool.begin(image_id, 0, options.object_size)
     try:
         return rbd_id, _take(pool, rbd_id, options)
     except BaseException:

@@ -194,10 +194,7 @@ class Reserve(_Step):
         :raises CopyExists: it is made already
         """
         rbd_id, self.job.lease = making.reserve(
-            self.job.raw_pool,
-            image.image_id,
-            image.virtual_size or image.size,
-            self.job.options,
+            self.job.raw_pool, image.image_id, self.job.options
         )
         return rbd_id
 

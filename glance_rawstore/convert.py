@@ -201,7 +201,8 @@ class QemuImg:
                 on_completion=watch.finish,
             )
         except processutils.ProcessExecutionError as exc:
-            raise watch.reason or _failed(exc) from exc
+            # A source that is being deleted fails before we know why.
+            raise watch.reason or calls.stop() or _failed(exc) from exc
         except OSError as exc:
             LOG.error('qemu-img cannot be started: %s', exc)
             raise exceptions.ConversionFailed(

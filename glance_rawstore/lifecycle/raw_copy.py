@@ -29,7 +29,7 @@ META_SOURCE_FORMAT = META_PREFIX + 'source_format'
 META_BYTES_USED = META_PREFIX + 'bytes_used'
 
 _NAME = re.compile(
-    r'(?P<image_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
+    r'(?P<image_id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'
     r'_raw(?P<part>\.part)?'
 )
 

@@ -128,10 +128,15 @@ class Catalog:
         return chunks
 
     def locations(self, image_id: str, url: str) -> list[dict[str, Any]]:
-        """The image's rows with that URL."""
-        image = self.image(image_id)
-        rows = image.locations if image else ()
-        return [row for row in rows if row['url'] == url]
+        """The image's rows with that URL, of a deleted image as well."""
+        try:
+            found = self._db.image_get(
+                self._context, image_id, force_show_deleted=True
+            )
+        except glance_exception.NotFound:
+            return []
+        rows = [r for r in found['locations'] if r['status'] == 'active']
+        return [row for row in map(self._plain, rows) if row['url'] == url]
 
     @_write
     def put_location(
@@ -155,6 +160,11 @@ class Catalog:
         elif present[0]['metadata'] != metadata:
             row['id'] = present[0]['id']
             self._db.image_location_update(self._context, image_id, row)
+        if self.image(image_id) is None:
+            # Deleted meanwhile: a row left on it would keep Glance from
+            # ever purging the image's record.
+            for row in self.locations(image_id, url):
+                self._remove(image_id, row)
 
     @_write
     def remove_location(self, image_id: str, url: str) -> None:

@@ -30,6 +30,10 @@ _COPY_ON_WRITE = frozenset({'qcow2', 'vmdk'})
 _PROGRESS = re.compile(rb'\((\d+(?:\.\d+)?)/100%\)')
 #: Seconds between looks at whether a conversion shall stop.
 _WATCH = 0.5
+#: Exit codes of setpriv when it cannot run what it should.
+_NOT_STARTED = frozenset({126, 127})
+#: Seconds that a thread which may wait for an answer is itself waited for.
+_JOIN = 5.0
 #: Seconds without progress after which, and between which, ``full`` is
 #: asked.
 _ASK_FULL = 5.0
@@ -201,8 +205,7 @@ class QemuImg:
                 on_completion=watch.finish,
             )
         except processutils.ProcessExecutionError as exc:
-            # A source that is being deleted fails before we know why.
-            raise watch.reason or calls.stop() or _failed(exc) from exc
+            raise watch.why() or _failed(exc) from exc
         except OSError as exc:
             LOG.error('qemu-img cannot be started: %s', exc)
             raise exceptions.ConversionFailed(
@@ -235,7 +238,16 @@ def _failed(
     LOG.warning('qemu-img ended with %s: %s', code, stderr.strip()[-2000:])
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
         return exceptions.NoSpace('The pool for raw copies is full.')
-    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+    if code in _NOT_STARTED:
+        return exceptions.ConversionFailed(
+            'The conversion program could not be started.'
+        )
+    if code == -signal.SIGKILL:
+        return exceptions.ConversionFailed(
+            'The conversion was killed, most likely for more CPU time than '
+            'is allowed for an image of this size.'
+        )
+    if code == -signal.SIGXCPU:
         return exceptions.ConversionFailed(
             'The conversion used more CPU time than is allowed for an image '
             'of this size.'
@@ -274,16 +286,33 @@ class _Watch:
         """
         stdout = process.stdout
         process.stdout = _empty_pipe()
-        for target, arg in ((self._read, stdout), (self._watch, process)):
+        for target, arg in (
+            (self._read, stdout),
+            (self._watch, process),
+            (self._ask, process),
+        ):
             thread = threading.Thread(target=target, args=(arg,), daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def why(self) -> Exception | None:
+        """Why the child was stopped, or would have been by now.
+
+        A source that is being deleted fails before anybody was asked.
+        """
+        if self.reason is not None:
+            return self.reason
+        try:
+            return self._calls.stop()
+        except Exception as exc:
+            LOG.warning('Cannot tell why a conversion ended: %s', exc)
+            return None
 
     def finish(self, _process: 'subprocess.Popen[bytes]') -> None:
         """The child has ended."""
         self._ended.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(_JOIN)
 
     def _read(self, stdout: Any) -> None:
         with stdout:
@@ -301,23 +330,33 @@ class _Watch:
             self._calls.progress(done)
 
     def _watch(self, process: 'subprocess.Popen[bytes]') -> None:
+        """Stop the child; asks nobody, so that nothing can hold it up."""
         while not self._ended.wait(_WATCH):
-            self.reason = self._calls.stop() or self._stuck()
+            still = time.monotonic() - self._moved_at
+            if self.reason is None and still > self._stall:
+                self.reason = exceptions.Stalled(
+                    f'The conversion made no progress for {still:.0f} s.'
+                )
             if self.reason is not None:
                 process.kill()
                 return
 
-    def _stuck(self) -> Exception | None:
+    def _ask(self, _process: 'subprocess.Popen[bytes]') -> None:
+        """Ask whether to go on; a cluster that is away gives no answer."""
+        while not self._ended.wait(_WATCH) and self.reason is None:
+            try:
+                self.reason = self._calls.stop() or self._full()
+            except Exception as exc:
+                # Not knowing is no reason to stop; nor to stop asking.
+                LOG.warning('Cannot tell whether to go on: %s', exc)
+
+    def _full(self) -> Exception | None:
         now = time.monotonic()
-        still = now - self._moved_at
-        if still > self._stall:
-            return exceptions.Stalled(
-                f'The conversion made no progress for {still:.0f} s.'
-            )
-        if min(still, now - self._asked_at) > _ASK_FULL:
-            self._asked_at = now
-            if self._calls.full():
-                return exceptions.NoSpace('The pool for raw copies is full.')
+        if min(now - self._moved_at, now - self._asked_at) <= _ASK_FULL:
+            return None
+        self._asked_at = now
+        if self._calls.full():
+            return exceptions.NoSpace('The pool for raw copies is full.')
         return None
 
 

@@ -7,7 +7,7 @@ on their way, and what is returned describes them, not the copy.
 
 import contextlib
 import itertools
-import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,17 +16,17 @@ from glance_store.common import utils
 from oslo_config import cfg
 from oslo_utils import units
 
+from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore import making
 from glance_rawstore import options
 from glance_rawstore import raw_pool
 from glance_rawstore import safety
+from glance_rawstore import slots
 from glance_rawstore import sources
 from glance_rawstore import stores
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
-
-LOG = logging.getLogger(__name__)
 
 _CHUNK = 4 * units.Mi
 
@@ -54,8 +54,8 @@ class Stream:
     def peek(self, length: int) -> bytes:
         """The first bytes, which are still to come; fewer if there are."""
         while len(self._head) < length:
-            chunk = next(self._chunks, b'')
-            if not chunk:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 break
             self._head += chunk
         return self._head[:length]
@@ -97,8 +97,8 @@ class Unhashed:
     def read(self, length: int) -> bytes:
         """Up to that many bytes; none at the end."""
         while len(self._buffer) < length:
-            chunk = next(self._chunks, b'')
-            if not chunk:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 break
             self._buffer += chunk
         data, self._buffer = self._buffer[:length], self._buffer[length:]
@@ -121,18 +121,14 @@ def translated() -> Iterator[None]:
 def check_original(conf: cfg.ConfigOpts, store: str, image_id: str) -> None:
     """Refuse to be the only store that an image is in.
 
-    A copy cannot be read as the image, so the upload would be lost. Outside
-    of Glance, where there is no catalog to ask, nobody reads images either.
+    A copy cannot be read as the image, so the upload would be lost.
 
     :raises Refused: naming what to do instead
     """
-    try:
-        from glance_rawstore.catalog import Catalog
+    # Glance's internals, which nobody but Glance itself has configured
+    from glance_rawstore.catalog import Catalog
 
-        image = Catalog(conf).image(image_id)
-    except Exception as exc:
-        LOG.info('No catalog to ask for image %s: %s', image_id, exc)
-        return
+    image = Catalog(conf).image(image_id)
     if image is None:
         return
     if any(loc['metadata'].get('store') != store for loc in image.locations):
@@ -159,7 +155,6 @@ def convert(
     :param image_size: bytes that are announced; 0 when not known
     :raises RawStoreError: see :mod:`glance_rawstore.exceptions`
     """
-    check_original(conf, store, image_id)
     chosen = options.Options.read(conf, store)
     with sources.spooled(chosen.scratch_dir, stream, image_size) as source:
         if image_size and stream.size != image_size:
@@ -185,6 +180,18 @@ def _make(
     chosen: options.Options,
 ) -> None:
     settings = stores.read(conf)[store].rbd
+    with slots.slot(chosen.scratch_dir, chosen.max_conversions, time.sleep):
+        _convert(pool, settings, image_id, source, verdict, chosen)
+
+
+def _convert(
+    pool: raw_pool.RawPool,
+    settings: ceph.Settings,
+    image_id: str,
+    source: sources.FileSource,
+    verdict: safety.Verdict,
+    chosen: options.Options,
+) -> None:
     rbd_id, lease = making.reserve(pool, image_id, chosen)
     try:
         filling = making.Filling(
@@ -193,7 +200,9 @@ def _make(
         filling.measure()
         filling.run(lambda done: None, lambda: _stop(pool, image_id, rbd_id))
         pool.commit(
-            image_id, {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
+            image_id,
+            rbd_id,
+            {raw_copy.META_SOURCE_FORMAT: verdict.disk_format},
         )
     except BaseException:
         pool.discard(image_id, rbd_id)

@@ -10,6 +10,7 @@ from typing import Any
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
+from glance_rawstore import rbd_image
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 
@@ -101,7 +102,10 @@ def _describe(
 ) -> raw_copy.RawCopy | None:
     """Read one copy; None when it is gone by now."""
     try:
-        with ceph.rbd.Image(pool.ioctx, read_only=True, **where) as image:
+        with (
+            ceph.translated(),
+            ceph.rbd.Image(pool.ioctx, read_only=True, **where) as image,
+        ):
             meta = dict(image.metadata_list())
             return raw_copy.RawCopy(
                 image_id=image_id,
@@ -109,13 +113,13 @@ def _describe(
                 status=status,
                 virtual_size=image.size(),
                 bytes_used=_used(image, meta, status),
-                children=raw_pool.children(image),
+                children=rbd_image.children(image),
                 created=_epoch(image.create_timestamp()),
                 rbd_name=name,
                 rbd_id=image.id(),
                 source_format=meta.get(raw_copy.META_SOURCE_FORMAT),
             )
-    except ceph.rbd.ImageNotFound:
+    except exceptions.NotFound:
         return None
 
 
@@ -127,8 +131,17 @@ def _used(
     if noted is not None:
         return int(noted)
     if status is states.Status.PENDING:
-        return raw_pool.bytes_used(image)
+        return rbd_image.bytes_used(image)
     return None
+
+
+def _purged(pool: raw_pool.RawPool, rbd_id: str, name: str) -> bool:
+    try:
+        return pool.purge(rbd_id)
+    except exceptions.CephUnavailable as exc:
+        # One that somebody deferred, say, must not keep the others.
+        LOG.warning('The copy %s was not reaped: %s', name, exc)
+        return False
 
 
 def reap(pool: raw_pool.RawPool) -> Reaped:
@@ -147,12 +160,7 @@ def reap(pool: raw_pool.RawPool) -> Reaped:
             states.Status.PENDING_DELETE,
             {'image_id': rbd_id},
         )
-        try:
-            done = pool.purge(rbd_id)
-        except exceptions.CephUnavailable as exc:
-            LOG.warning('The copy %s was not reaped: %s', name, exc)
-            done = False
-        if done:
+        if _purged(pool, rbd_id, name):
             gone.append(image_id)
             freed += (before.bytes_used or 0) if before else 0
         else:

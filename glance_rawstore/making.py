@@ -4,7 +4,10 @@
 What the import's background flow and the driver's ``add`` have in common.
 """
 
+import contextlib
 from collections.abc import Callable
+
+from oslo_utils import units
 
 from glance_rawstore import ceph
 from glance_rawstore import convert
@@ -30,8 +33,11 @@ def _clear_dead(
 ) -> None:
     """Remove a ``.part`` on which nobody holds the lease any more."""
     rbd_id = pool.rbd_id(raw_copy.part_name(image_id))
-    if rbd_id is not None:
+    if rbd_id is None:
+        return
+    with contextlib.suppress(exceptions.NotFound):
         _take(pool, rbd_id, options).release()
+        pool.has_part(image_id, rbd_id)  # notes the dead worker's qemu-img
         pool.discard(image_id, rbd_id)
 
 
@@ -55,6 +61,13 @@ def reserve(
         rbd_id = pool.begin(image_id, 0, options.object_size)
     try:
         return rbd_id, _take(pool, rbd_id, options)
+    except exceptions.LeaseHeld:
+        raise  # another began anew under the name, so it is not ours
+    except exceptions.NotFound as exc:
+        # Another worker found it without a lease yet, and began anew.
+        raise exceptions.LeaseHeld(
+            'Another worker is making this raw copy.'
+        ) from exc
     except BaseException:
         pool.discard(image_id, rbd_id)
         raise
@@ -94,11 +107,21 @@ class Filling:
     def measure(self) -> convert.Info:
         """Measure the original, and give the ``.part`` its exact size.
 
+        A few MiB of qcow2 may stand for TiBs of data, its clusters being
+        shared, so what will be written is compared with what is free.
+
         :raises TooLarge: qemu-img sees another size than the header names
+        :raises NoSpace: there is more data than free space
         """
         info = self._qemu_img.info(self._source)
         safety.check_size(info.virtual_size, self._options.max_size)
-        self._pool.resize(self._image_id, info.virtual_size)
+        free = self._pool.available()
+        if info.allocated > free:
+            raise exceptions.NoSpace(
+                f'The image has {info.allocated / units.Gi:.1f} GiB of data, '
+                f'and {free / units.Gi:.1f} GiB are free.'
+            )
+        self._pool.resize(self._image_id, self._rbd_id, info.virtual_size)
         return info
 
     def run(

@@ -2,6 +2,7 @@
 """The options of one raw store as plain values, in seconds and bytes."""
 
 import dataclasses
+import os
 import tempfile
 
 from oslo_config import cfg
@@ -87,4 +88,5 @@ def scratch_dir(conf: cfg.ConfigOpts) -> str:
     configured = conf[opts.GROUP].scratch_dir or stores.option(
         conf, 'os_glance_tasks_store', 'filesystem_store_datadir'
     )
-    return str(configured or tempfile.gettempdir())
+    own = f'glance-rawstore-{os.geteuid()}'
+    return str(configured or os.path.join(tempfile.gettempdir(), own))

@@ -7,6 +7,7 @@ never sees them.
 """
 
 import dataclasses
+import re
 import struct
 from collections.abc import Iterable
 from typing import Protocol
@@ -122,6 +123,26 @@ def _inspector(name: str) -> format_inspector.FileInspector:
     return inspector()
 
 
+def _vmdk_checks(
+    head: bytes, inspector: format_inspector.FileInspector
+) -> Iterable[str]:
+    """Only a file that has its data in itself, and says so once."""
+    text = getattr(inspector, 'desc_text', None) or ''
+    extents = [
+        line.split()
+        for line in text.splitlines()
+        if line.startswith(('rw ', 'rdonly ', 'noaccess '))
+    ]
+    if 'parentfilenamehint' in text:
+        yield 'parent'
+    if (
+        not head.startswith(b'KDMV')
+        or text.count('createtype') != 1
+        or any(len(e) < 3 or e[2] != 'sparse' for e in extents)
+    ):
+        yield 'descriptor'
+
+
 def _further_checks(
     inspector: format_inspector.FileInspector, source: Readable
 ) -> Iterable[str]:
@@ -136,9 +157,7 @@ def _further_checks(
         if kind == _VHD_DIFFERENCING:
             yield 'parent'
     if inspector.NAME == 'vmdk':
-        text = getattr(inspector, 'desc_text', None) or ''
-        if 'parentfilenamehint' in text:
-            yield 'parent'
+        yield from _vmdk_checks(head, inspector)
 
 
 def _unsafe(disk_format: str, checks: Iterable[str]) -> exceptions.UnsafeImage:
@@ -192,6 +211,9 @@ def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
     try:
         _feed(inspector, source)
         matches = inspector.format_match
+        size = inspector.virtual_size
+    except exceptions.RawStoreError:
+        raise  # the source cannot be read, which is no fault of the image
     except Exception as exc:
         raise _unsafe(disk_format, ['header']) from exc
     if not matches:
@@ -201,10 +223,8 @@ def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
             ('format_mismatch',),
         )
     _check_safety(inspector, source)
-    check_size(inspector.virtual_size, max_size)
-    return Verdict(
-        disk_format, CONVERTIBLE[disk_format], inspector.virtual_size
-    )
+    check_size(size, max_size)
+    return Verdict(disk_format, CONVERTIBLE[disk_format], size)
 
 
 def _check_safety(
@@ -240,6 +260,21 @@ def check_size(virtual_size: int, max_size: int) -> None:
         )
 
 
+def _looks_like_vmdk(head: bytes) -> bool:
+    """What qemu's ``vmdk_probe`` takes for a VMDK, and oslo.utils does not.
+
+    Comments and empty lines, and then a line with the version.
+    """
+    if head.startswith(b'KDMV'):
+        return True
+    lines = head.split(b'\n') if head.startswith(b'#') else []
+    for line in lines:
+        stripped = line.strip(b' \r')
+        if stripped and not stripped.startswith(b'#'):
+            return re.match(rb'version=[123](\D|$)', stripped) is not None
+    return False
+
+
 def inspect_result(copy: Readable) -> None:
     """Judge what a conversion wrote: it must not be an image in itself.
 
@@ -248,6 +283,8 @@ def inspect_result(copy: Readable) -> None:
     """
     head = copy.read(0, CHUNK)
     nested = detect(head) or NESTED_MAGIC.get(head[:4])
+    if nested is None and _looks_like_vmdk(head):
+        nested = 'vmdk'
     if nested is not None:
         raise exceptions.UnsafeImage(
             f'The guest disk inside the image is itself a {nested} image; '

@@ -30,7 +30,7 @@ def _number(value: Any) -> float | None:
     """A finite number from a metadata value, or None."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if abs(number) != float('inf') and number == number else None
 

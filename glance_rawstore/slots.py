@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 #: Seconds between tries for a slot.
-_RETRY = 0.3
+_RETRY = 1.0
 
 
 def _try(directory: str, count: int) -> IO[bytes] | None:

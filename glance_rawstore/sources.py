@@ -36,7 +36,10 @@ class RbdSource:
     def read(self, offset: int, length: int) -> bytes:
         """Bytes at an offset; fewer than length only at the end."""
         length = min(length, self.size - offset)
-        return bytes(self._image.read(offset, length)) if length > 0 else b''
+        if length <= 0:
+            return b''
+        with ceph.translated():
+            return bytes(self._image.read(offset, length))
 
 
 class FileSource:
@@ -97,7 +100,8 @@ def spool(directory: str, expected: int) -> 'Iterator[IO[bytes]]':
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
     _check_free(directory, expected)
-    with tempfile.TemporaryFile(dir=directory) as file:
+    # Unbuffered: what does not fit must show at once, not when closing.
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         yield file
 
 
@@ -106,8 +110,10 @@ def write(file: IO[bytes], data: bytes) -> None:
 
     :raises NoSpace: the scratch directory is full
     """
+    left = memoryview(data)
     try:
-        file.write(data)
+        while left:
+            left = left[file.write(left) :]
     except OSError as exc:
         raise exceptions.NoSpace(
             'The scratch space for conversions is full.'
@@ -127,5 +133,4 @@ def spooled(
     with spool(directory, expected) as file:
         for chunk in chunks:
             write(file, chunk)
-        file.flush()
         yield FileSource(file)

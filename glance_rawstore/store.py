@@ -175,6 +175,8 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
             )
             return stored
         with ingest.translated(), self._raw_pool() as pool:
+            if context is not None:  # in Glance, then
+                ingest.check_original(self.conf, self.backend_group, image_id)
             return ingest.convert(
                 pool,
                 self.conf,

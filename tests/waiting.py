@@ -10,6 +10,11 @@ from typing import Any
 DEADLINE = 20.0
 
 
+def pause(seconds: float) -> None:
+    """Let time pass where that itself is what matters."""
+    threading.Event().wait(seconds)
+
+
 def eventually(
     condition: Callable[[], Any], what: str, seconds: float = DEADLINE
 ) -> Any:
@@ -18,8 +23,7 @@ def eventually(
     :raises AssertionError: naming what was awaited in vain
     """
     end = time.monotonic() + seconds
-    pause = threading.Event()
     while not (answer := condition()):
         assert time.monotonic() < end, f'not within {seconds:g} s: {what}'
-        pause.wait(0.01)
+        pause(0.01)
     return answer

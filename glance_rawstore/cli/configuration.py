@@ -44,6 +44,12 @@ def load(given: Sequence[str] | None) -> cfg.ConfigOpts:
             f'The configuration cannot be read: {exc}'
         ) from exc
     conf.register_opts(driver.Store.OPTIONS, group='backend_defaults')
+    # As glance_store does it: what a store does not set, all of them share.
+    for name, kind in conf.enabled_backends.items():
+        if kind in ('rbd', stores.DRIVER):
+            conf.register_opts(driver.Store.OPTIONS, group=name)
+            for option in driver.Store.OPTIONS:
+                conf.set_default(option.dest, None, group=name)
     return conf
 
 
@@ -54,7 +60,13 @@ def raw_store(given: Sequence[str] | None, name: str | None) -> stores.Store:
     :param name: the store's name; None where there is only one
     :raises BadSetup: it is not configured, or there are several
     """
-    found = {s.name: s for s in stores.raw_stores(stores.read(load(given)))}
+    conf = load(given)
+    try:
+        found = {s.name: s for s in stores.raw_stores(stores.read(conf))}
+    except cfg.Error as exc:
+        raise exceptions.BadSetup(
+            f'The configuration cannot be read: {exc}'
+        ) from exc
     if not found:
         raise exceptions.BadSetup(
             'enabled_backends names no store with the driver '

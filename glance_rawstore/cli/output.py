@@ -12,6 +12,7 @@ import humanize
 from rich import box
 from rich import console
 from rich import table
+from rich import text
 
 from glance_rawstore.lifecycle import raw_copy
 
@@ -88,8 +89,6 @@ def _print_table(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
             no_wrap=heading not in ('AGE', 'VALUE'),
         )
     for row in rows:
-        colour = (
-            f'[{_COLOURS[c]}]{c}[/]' if c in _COLOURS else c for c in row
-        )
-        shown.add_row(*colour)
+        # Text, since a name may hold what rich takes for markup.
+        shown.add_row(*(text.Text(c, _COLOURS.get(c, '')) for c in row))
     console.Console().print(shown)

@@ -3,10 +3,12 @@
 
 import argparse
 import dataclasses
+import math
 import sys
 import time
 from typing import Any
 
+from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
@@ -36,7 +38,7 @@ def add_parser(commands: Any) -> None:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if value <= 0:
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError('must be more than 0 seconds')
     return value
 
@@ -64,16 +66,23 @@ def _tell(reaped: inventory.Reaped, form: str) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Reap once or for ever; returns the exit status."""
+    if args.watch is None:
+        _tell(_reap(store), args.format)
+        return 0
     told: inventory.Reaped | None = None
-    with raw_pool.RawPool.open(store.rbd) as pool:
-        while True:
-            reaped = inventory.reap(pool)
-            if args.watch is None:
-                _tell(reaped, args.format)
-                return 0
+    while True:
+        try:
+            reaped = _reap(store)
+        except exceptions.CephUnavailable as exc:
+            print(f'glance-rawstore: {exc}', file=sys.stderr)
+        else:
             # A log that repeats itself every 10 s hides what happened.
             if reaped.gone or reaped != told:
                 _tell(reaped, args.format)
             told = dataclasses.replace(reaped, gone=(), freed=0)
-            sys.stdout.flush()
-            time.sleep(args.watch)
+        time.sleep(args.watch)
+
+
+def _reap(store: stores.Store) -> inventory.Reaped:
+    with raw_pool.RawPool.open(store.rbd) as pool:
+        return inventory.reap(pool)

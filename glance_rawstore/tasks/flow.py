@@ -8,6 +8,7 @@ from taskflow import engines
 from taskflow.patterns import linear_flow
 
 from glance_rawstore import exceptions
+from glance_rawstore.tasks import publishing
 from glance_rawstore.tasks import steps
 from glance_rawstore.tasks.job import Job
 
@@ -23,8 +24,8 @@ STEPS = (
     steps.Inspect,
     steps.Convert,
     steps.Commit,
-    steps.Publish,
-    steps.CloseTask,
+    publishing.Publish,
+    publishing.CloseTask,
 )
 
 
@@ -36,17 +37,17 @@ def conversion(job: Job) -> linear_flow.Flow:
 
 def run(job: Job) -> None:
     """Run a conversion to its end; logs its outcome and raises nothing."""
-    with contextlib.ExitStack() as resources:
-        job.resources = resources
-        try:
+    try:
+        with contextlib.ExitStack() as resources:
+            job.resources = resources
             engines.run(conversion(job), engine='serial')
-        except exceptions.NothingToDo as exc:
-            LOG.info('No raw copy of image %s: %s', job.image_id, exc)
-        except exceptions.Cancelled as exc:
-            LOG.info('Raw copy of image %s given up: %s', job.image_id, exc)
-        except exceptions.RawStoreError as exc:
-            LOG.warning('Raw copy of image %s failed: %s', job.image_id, exc)
-        except Exception:
-            LOG.exception('Raw copy of image %s failed', job.image_id)
-        else:
-            LOG.info('Raw copy of image %s is active', job.image_id)
+    except exceptions.NothingToDo as exc:
+        LOG.info('No raw copy of image %s: %s', job.image_id, exc)
+    except exceptions.Cancelled as exc:
+        LOG.info('Raw copy of image %s given up: %s', job.image_id, exc)
+    except exceptions.RawStoreError as exc:
+        LOG.warning('Raw copy of image %s failed: %s', job.image_id, exc)
+    except Exception:
+        LOG.exception('Raw copy of image %s failed', job.image_id)
+    else:
+        LOG.info('Raw copy of image %s is active', job.image_id)

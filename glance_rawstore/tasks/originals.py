@@ -3,12 +3,14 @@
 
 import contextlib
 import logging
+import re
 import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
+from glance_rawstore import rbd_image
 from glance_rawstore import sources
 from glance_rawstore import stores
 from glance_rawstore.catalog import Image
@@ -17,6 +19,13 @@ from glance_rawstore.tasks import progress
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
+
+_RBD_URL = re.compile('rbd://[^/]+/([^/]+)/([^/]+)/([^/]+)')
+
+#: How often, and how many seconds apart, an image is looked at before it is
+#: taken to stay.
+_LOOKS = 10
+_BETWEEN_LOOKS = 0.3
 
 #: Seconds between two messages while spooling.
 _TELL = 1.0
@@ -34,12 +43,12 @@ def in_rbd(
     :returns: (settings of its store, snapshot), or None
     """
     for location in image.locations:
-        store = all_stores.get(location['metadata'].get('store', ''))
+        # Metadata may be anything that a tenant has put there.
+        store = all_stores.get(str(location['metadata'].get('store')))
         if store is None or store.settings is None:
             continue
-        parts = urllib.parse.urlsplit(location['url'])
-        names = [urllib.parse.unquote(p) for p in parts.path.split('/')[1:]]
-        if parts.scheme != 'rbd' or len(names) != 3:
+        names = _names(location['url'])
+        if names is None:
             continue
         pool, name, snapshot = names
         if pool == store.settings.pool and name == image.image_id:
@@ -47,9 +56,49 @@ def in_rbd(
     return None
 
 
+def _names(url: str) -> tuple[str, str, str] | None:
+    """Pool, image and snapshot of an RBD location, or None of another."""
+    match = _RBD_URL.fullmatch(url)
+    if match is None:
+        return None
+    pool, name, snapshot = map(urllib.parse.unquote, match.groups())
+    return pool, name, snapshot
+
+
 def _has_original(image: Image) -> bool:
     suffix = f'/{raw_copy.name(image.image_id)}/{raw_copy.SNAPSHOT}'
     return any(not loc['url'].endswith(suffix) for loc in image.locations)
+
+
+def repair(job: Job, image: Image) -> None:
+    """Mend an original whose deletion failed because qemu-img read it.
+
+    Glance's rbd driver removes the snapshot, then fails to remove the image
+    as qemu has a watch on it, and answers 409: the image stays active, and
+    cannot be read any more. Its data is still there; with the snapshot back
+    it can be read, and deleted by trying again.
+    """
+    found = in_rbd(image, job.all_stores)
+    if found is None or not _stays(job, image):
+        return
+    settings, snapshot = found
+    with (
+        contextlib.suppress(exceptions.NotFound),
+        ceph.connect(settings) as (_client, ioctx),
+        ceph.translated(),
+        ceph.rbd.Image(ioctx, image.image_id) as original,
+    ):
+        rbd_image.protect(original, snapshot)
+
+
+def _stays(job: Job, image: Image) -> bool:
+    """Whether the image is still there when a deletion has had its time."""
+    for _look in range(_LOOKS):
+        if job.catalog.image(image.image_id) is None:
+            return False
+        if job.stop.wait(_BETWEEN_LOOKS):
+            break
+    return True
 
 
 @contextlib.contextmanager

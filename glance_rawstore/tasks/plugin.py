@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import logging
 import threading
+import time
 from typing import Any
 
 from oslo_config import cfg
@@ -74,8 +75,9 @@ class Jobs:
     def stop(self) -> None:
         """Stop every conversion and wait, within bounds, for its undo."""
         self._stop.set()
+        until = time.monotonic() + _GRACE
         for thread in list(self._threads):
-            thread.join(_GRACE)
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 JOBS = Jobs()

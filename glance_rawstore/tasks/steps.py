@@ -8,11 +8,8 @@ trying while Ceph is away, so that nothing is left behind.
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from typing import Any
 
-import tenacity
-from taskflow import task
 from taskflow.types import failure
 
 from glance_rawstore import convert
@@ -27,58 +24,16 @@ from glance_rawstore.lifecycle import states
 from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks.job import Job
+from glance_rawstore.tasks.step import POLL
+from glance_rawstore.tasks.step import Step
+from glance_rawstore.tasks.step import insist
+from glance_rawstore.tasks.step import put_location
+from glance_rawstore.tasks.step import reason
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between looks at whether the import has ended.
-_POLL = 0.2
-#: Seconds for which an undo goes on trying while Ceph is away.
-_UNDO_FOR = 3600.0
 
-
-def undo(action: Callable[[], Any]) -> None:
-    """Run an undo, again and again while Ceph or the database is away.
-
-    Never raises: a step that cannot be undone is no reason not to undo the
-    steps before it.
-    """
-    retrying = tenacity.Retrying(
-        wait=tenacity.wait_exponential(max=30),
-        stop=tenacity.stop_after_delay(_UNDO_FOR),
-        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
-        reraise=True,
-    )
-    try:
-        retrying(action)
-    except Exception:
-        LOG.exception('A step of a conversion could not be undone')
-
-
-def reason(flow_failures: dict[str, failure.Failure]) -> Exception:
-    """The exception that made the flow fail."""
-    for found in flow_failures.values():
-        if isinstance(found.exception, Exception):
-            return found.exception
-    return RuntimeError('unknown')
-
-
-class _Step(task.Task):  # type: ignore[misc]
-    """A step of one job."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__(name=f'{type(self).__name__}-{job.image_id}')
-        self.job = job
-
-    def telling(
-        self, task_id: str, text: Callable[[], str]
-    ) -> progress.Reporter:
-        """Tell the task, every second while the context lasts."""
-        return progress.Reporter(
-            lambda message: self.job.catalog.report(task_id, message), text
-        )
-
-
-class WaitUntilActive(_Step):
+class WaitUntilActive(Step):
     """Wait for the import to end; provides the image as it is then.
 
     Not only for status active: an import in its last steps still saves the
@@ -93,18 +48,27 @@ class WaitUntilActive(_Step):
         :raises Cancelled: the import failed, or the image is gone
         """
         while True:
-            image = self.job.catalog.image(self.job.image_id)
-            if image is None:
-                raise exceptions.Cancelled('The image was deleted.')
-            if image.import_task is None:
+            image = self._look()
+            if image is not None and image.import_task is None:
                 if image.status == 'active':
                     return image
                 raise exceptions.Cancelled('The import did not succeed.')
-            if self.job.stop.wait(_POLL):
+            if self.job.stop.wait(POLL):
                 raise self.job.interrupted()
 
+    def _look(self) -> Image | None:
+        """The image; None when the database does not answer."""
+        try:
+            image = self.job.catalog.image(self.job.image_id)
+        except Exception as exc:
+            LOG.warning('Waiting for an import, cannot see it: %s', exc)
+            return None
+        if image is None:
+            raise exceptions.Cancelled('The image was deleted.')
+        return image
 
-class OpenTask(_Step):
+
+class OpenTask(Step):
     """Create the Glance task by which the tenant follows the copy."""
 
     default_provides = 'task_id'
@@ -127,7 +91,7 @@ class OpenTask(_Step):
         """End the task: everything else has been undone by now."""
         if isinstance(result, failure.Failure):
             return
-        undo(lambda: self._close(result, reason(flow_failures)))
+        insist(lambda: self._close(result, reason(flow_failures)))
 
     def _close(self, task_id: str, why: Exception) -> None:
         catalog = self.job.catalog
@@ -145,7 +109,7 @@ class OpenTask(_Step):
             )
 
 
-class CheckWanted(_Step):
+class CheckWanted(Step):
     """Read the image's properties and formats, before anything is made."""
 
     default_provides = 'weight'
@@ -167,7 +131,7 @@ class CheckWanted(_Step):
         return weight
 
 
-class TakeSlot(_Step):
+class TakeSlot(Step):
     """Wait for one of the conversions that may run at once on this node."""
 
     def execute(self, task_id: str) -> None:
@@ -182,7 +146,7 @@ class TakeSlot(_Step):
         self.job.catalog.begin_task(task_id, 'Preparing the raw copy.')
 
 
-class Reserve(_Step):
+class Reserve(Step):
     """Create the ``.part`` and take the lease on it."""
 
     default_provides = 'rbd_id'
@@ -203,12 +167,12 @@ class Reserve(_Step):
         if isinstance(result, failure.Failure):
             return
         pool = self.job.raw_pool
-        undo(lambda: pool.discard(self.job.image_id, result))
+        insist(lambda: pool.discard(self.job.image_id, result))
         if self.job.lease is not None:
             self.job.lease.release()
 
 
-class ReserveLocation(_Step):
+class ReserveLocation(Step):
     """Put the location on the image, as pending."""
 
     default_provides = 'url'
@@ -226,23 +190,10 @@ class ReserveLocation(_Step):
         """Remove the row."""
         if not isinstance(result, failure.Failure):
             catalog, image_id = self.job.catalog, self.job.image_id
-            undo(lambda: catalog.remove_location(image_id, result))
+            insist(lambda: catalog.remove_location(image_id, result))
 
 
-def put_location(
-    job: Job, url: str, status: states.Status, weight: int
-) -> None:
-    """Make the location be there once, with that status."""
-    job.catalog.put_location(
-        job.image_id,
-        url,
-        raw_copy.location_metadata(
-            job.store.name, status, weight, job.options.node_weights
-        ),
-    )
-
-
-class Inspect(_Step):
+class Inspect(Step):
     """Open the original and judge it; provides what to convert."""
 
     default_provides = ('source', 'verdict')
@@ -265,8 +216,19 @@ class Inspect(_Step):
         verdict = safety.inspect(source, disk_format, job.options.max_size)
         return source.node, verdict
 
+    def revert(
+        self,
+        image: Image,
+        flow_failures: dict[str, failure.Failure],
+        **_kwargs: Any,
+    ) -> None:
+        """Mend what a deletion may have left of the original."""
+        if isinstance(reason(flow_failures), exceptions.Refused):
+            return  # nothing was open for long
+        insist(lambda: originals.repair(self.job, image))
 
-class Convert(_Step):
+
+class Convert(Step):
     """Run qemu-img from the original into the ``.part``."""
 
     default_provides = 'info'
@@ -329,74 +291,39 @@ class _Stop:
         return None
 
 
-class Commit(_Step):
+class Commit(Step):
     """Make the ``.part`` the active copy."""
 
     default_provides = 'bytes_used'
 
     def execute(
-        self, verdict: safety.Verdict, info: convert.Info, task_id: str
+        self,
+        verdict: safety.Verdict,
+        info: convert.Info,
+        task_id: str,
+        rbd_id: str,
     ) -> int:
-        """Commit; returns the bytes that the copy uses."""
+        """Commit; returns the bytes that the copy uses.
+
+        :raises LeaseLost: another worker may be at it
+        """
         del info  # only to come after Convert
+        if self.job.lease is not None and self.job.lease.lost:
+            raise exceptions.LeaseLost(
+                'Another worker took over making the raw copy.'
+            )
         with self.telling(task_id, progress.Elapsed('Finishing the copy')):
             return self.job.raw_pool.commit(
                 self.job.image_id,
+                rbd_id,
                 {raw_copy.META_SOURCE_FORMAT: verdict.disk_format},
             )
 
     def revert(self, result: Any, **_kwargs: Any) -> None:
         """Delete the committed copy; clones made meanwhile keep theirs."""
         if not isinstance(result, failure.Failure):
-            undo(self._delete)
+            insist(self._delete)
 
     def _delete(self) -> None:
         with contextlib.suppress(exceptions.NotFound):
             self.job.raw_pool.delete(self.job.image_id)
-
-
-class Publish(_Step):
-    """Set the location active, once the image is not being saved over."""
-
-    def execute(self, url: str, weight: int, bytes_used: int) -> None:
-        """Publish.
-
-        A copy-image that runs beside us saves the locations it read before
-        ours was there; so look again after it has ended.
-
-        :raises Cancelled: the image was deleted meanwhile
-        """
-        del bytes_used  # only to come after Commit
-        while True:
-            put_location(self.job, url, states.Status.ACTIVE, weight)
-            image = self.job.catalog.image(self.job.image_id)
-            if image is None:
-                raise exceptions.Cancelled('The image was deleted.')
-            if image.import_task is None:
-                put_location(self.job, url, states.Status.ACTIVE, weight)
-                return
-            self.job.wait(_POLL)
-
-
-class CloseTask(_Step):
-    """Tell the tenant that the copy is ready."""
-
-    def execute(
-        self, task_id: str, bytes_used: int, info: convert.Info
-    ) -> None:
-        """End the task well."""
-        seconds = time.monotonic() - self.job.started
-        self.job.catalog.succeed_task(
-            task_id,
-            {
-                'image_id': self.job.image_id,
-                'store': self.job.store.name,
-                'virtual_size_bytes': info.virtual_size,
-                'bytes_used': bytes_used,
-                'seconds': round(seconds, 1),
-            },
-            f'The raw copy is ready: {progress.size(bytes_used)} used, made '
-            f'in {progress.duration(seconds)}.',
-        )
-        if self.job.lease is not None:
-            self.job.lease.release()

@@ -104,6 +104,7 @@ class Cluster:
 
     :param clock: seconds since the epoch; for locks, watches and the trash
     :ivar away: nothing is answered
+    :ivar free: in bytes
     :ivar forbidden: (user, pool) pairs without any permission
     """
 
@@ -113,6 +114,7 @@ class Cluster:
         self.fsid = str(uuid.uuid4())
         self.pools: dict[str, Pool] = {}
         self.away = False
+        self.free = 1 << 40
         self.blocklist: set[str] = set()
         self.forbidden: set[tuple[str | None, str]] = set()
         self._events: dict[str, Any] = {}
@@ -205,17 +207,20 @@ def install(monkeypatch: Any, target: types.ModuleType) -> None:
     monkeypatch.setattr(target, 'rbd', rbd)
 
 
+def inherited(parent: Parent | None) -> Log:
+    """All writes that a clone has from those it was made of."""
+    if parent is None:
+        return []
+    return inherited(parent.snapshot.parent) + parent.snapshot.log
+
+
 def data(
     log: Log, parent: Parent | None, size: int, offset: int, length: int
 ) -> bytes:
     """Bytes of an image: its parent's, and its own writes over them."""
     end = min(offset + length, size)
     found = bytearray(max(0, end - offset))
-    if parent:
-        of = parent.snapshot
-        below = data(of.log, of.parent, of.size, offset, length)
-        found[: len(below)] = below[: len(found)]
-    for at, written in log:
+    for at, written in inherited(parent) + log:
         low, high = max(at, offset), min(at + len(written), end)
         if low < high:
             part = written[low - at : high - at]

@@ -65,6 +65,9 @@ class Image(Snapshots):
     def size(self) -> int:
         return (self._snapshot or self._image).size
 
+    def stat(self) -> dict[str, int]:
+        return {'size': self.size()}
+
     def features(self) -> int:
         return self._image.features
 
@@ -133,9 +136,7 @@ class Image(Snapshots):
 
     @operation
     def flatten(self) -> None:
-        size = self._image.size
-        whole = ceph.data([], self._image.parent, size, 0, size)
-        self._image.log.insert(0, (0, whole))
+        self._image.log[:0] = ceph.inherited(self._image.parent)
         self.ioctx.cluster.detach(self._image)
 
     @operation

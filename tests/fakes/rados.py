@@ -14,8 +14,25 @@ globals().update(bindings.RADOS_ERRORS)
 _error = bindings.rados_error
 _addresses = itertools.count(1000)
 _HEADER = 'rbd_header.'
+_TRASH = 'rbd_trash'
 # LIBRADOS_LOCK_FLAG_MAY_RENEW
 _MAY_RENEW = 1
+
+LIBRADOS_CREATE_EXCLUSIVE = 1
+LIBRADOS_CREATE_IDEMPOTENT = 0
+
+
+class WriteOpCtx:
+    """An operation that can create an object, and nothing else."""
+
+    def __enter__(self) -> 'WriteOpCtx':
+        return self
+
+    def __exit__(self, *_exc: Any) -> None:
+        pass
+
+    def new(self, exclusive: int | None = None) -> None:
+        assert exclusive == LIBRADOS_CREATE_IDEMPOTENT, 'not needed yet'
 
 
 class Rados:
@@ -48,6 +65,9 @@ class Rados:
 
     def get_fsid(self) -> str:
         return self.cluster.fsid
+
+    def get_cluster_stats(self) -> dict[str, int]:
+        return {'kb_avail': self.cluster.free // 1024}
 
     def get_addrs(self) -> str:
         return self.address
@@ -103,6 +123,19 @@ class Ioctx:
         if self.pool.full and data:
             raise _error(errno.EDQUOT, f'failed to append {key}')
         if image is None:
+            self._create(key)
+
+    def operate_write_op(self, operation: WriteOpCtx, key: str) -> None:
+        if self._image(key) is None:
+            self._create(key)
+
+    def _create(self, key: str) -> None:
+        there = {*self.pool.strays, *([_TRASH] if self.pool.has_trash else [])}
+        if self.pool.full and key not in there:
+            raise _error(errno.EDQUOT, f'failed to create {key}')
+        if key == _TRASH:
+            self.pool.has_trash = True
+        else:
             self.pool.strays.add(key)
 
     def lock_exclusive(

@@ -36,7 +36,7 @@ class RBD:
     """Operations on images as a whole."""
 
     @operation
-    def list(self, ioctx: Any) -> list[str]:
+    def list(self, ioctx: Any) -> Any:
         return sorted(ioctx.pool.images)
 
     @operation
@@ -111,11 +111,18 @@ class RBD:
         pool.has_trash = True
 
     @operation
-    def trash_list(self, ioctx: Any) -> list[dict[str, Any]]:
+    def trash_list(self, ioctx: Any) -> Any:
         return [
             {'id': number, 'name': image.name, 'source': 'USER'}
             for number, (image, _until) in sorted(ioctx.pool.trash.items())
         ]
+
+    @operation
+    def trash_get(self, ioctx: Any, number: str) -> Any:
+        if number not in ioctx.pool.trash:
+            raise error(errno.ENOENT, number)
+        image, _until = ioctx.pool.trash[number]
+        return {'id': number, 'name': image.name, 'source': 'USER'}
 
     @operation
     def trash_remove(self, ioctx: Any, number: str) -> None:

@@ -52,11 +52,29 @@ class Held:
             self.process.send_signal(signal.SIGCONT)
 
 
+def reading(cloud: Cloud) -> list[psutil.Process]:
+    """Those that have opened their source, and have their watches in Ceph.
+
+    By their connections: to the monitor, then to the OSD for each image.
+    """
+    return [p for p in converting(cloud) if len(_connections(p)) >= 3]
+
+
+def _connections(process: psutil.Process) -> list[object]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [
+            c for c in process.net_connections() if c.status == 'ESTABLISHED'
+        ]
+    return []
+
+
 @contextlib.contextmanager
 def held(cloud: Cloud) -> Iterator[Held]:
     """Catch the next conversion and stop it; it goes on afterwards.
 
-    The source must take qemu-img longer than the time between two looks.
+    Before it has opened an image, mostly: a client of Ceph that does not
+    answer would make everybody wait who changes what it has open. The source
+    must take qemu-img longer than the time between two looks.
     """
     process = await_true(lambda: converting(cloud), 'a conversion runs')[0]
     process.send_signal(signal.SIGSTOP)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from glance_rawstore import raw_pool
+from glance_rawstore import rbd_image
 from tests import images
 from tests.cloud import Cloud
 from tests.functional.support import Pool
@@ -109,7 +110,7 @@ def test_the_task_tells_bytes_and_seconds(
         raw_pool.RawPool.open(pool.settings) as opened,
         opened.image(f'{image_id}_raw', read_only=True) as copy,
     ):
-        assert result['bytes_used'] == raw_pool.bytes_used(copy)
+        assert result['bytes_used'] == rbd_image.bytes_used(copy)
         assert result['virtual_size_bytes'] == copy.size()
     assert result['seconds'] > 0
     assert result['image_id'] == image_id

@@ -122,17 +122,43 @@ def test_copy_image_into_the_raw_store_while_pending_is_refused(
 def test_deleting_the_image_while_pending_leaves_nothing(
     cloud: Cloud, tenant: Tenant, pool: Pool, big_image: Path
 ) -> None:
+    """At once, or else after the conversion has let go of the original.
+
+    Glance's rbd driver removes the original's snapshot first, and then
+    refuses if qemu-img still has the image open; the image must not be left
+    without its data then.
+    """
     image_id = tenant.start_import(big_image, raw_cache='true')
-    with holding.held(cloud):
+    await_true(lambda: holding.reading(cloud), 'a conversion reads')
+    try:
         tenant.images.delete(image_id)
-        await_true(
-            lambda: not holding.converting(cloud),
-            'the conversion has stopped',
-            seconds=5,
-        )
+    except exc.HTTPConflict:
+        assert tenant.await_copy_task(image_id)['status'] == 'failure'
+        assert tenant.download_sha512(image_id) == sha512(big_image)
+        tenant.images.delete(image_id)
+    await_true(
+        lambda: not holding.converting(cloud),
+        'the conversion has stopped',
+        seconds=5,
+    )
     pool.await_empty()
     with pytest.raises(exc.HTTPNotFound):
         tenant.images.get(image_id)
+
+
+def test_an_original_that_could_not_be_deleted_is_whole_again(
+    cloud: Cloud, tenant: Tenant, pool: Pool, big_image: Path
+) -> None:
+    """What is left of it when the deletion is refused at the worst moment."""
+    image_id = tenant.start_import(big_image, raw_cache='true')
+    with holding.held(cloud):
+        name = f'{cloud.images_pool}/{image_id}@snap'
+        cloud.cluster.rbd('snap', 'unprotect', '--no-progress', name)
+        cloud.cluster.rbd('snap', 'rm', '--no-progress', name)
+    assert tenant.await_copy_task(image_id)['status'] == 'failure'
+    assert tenant.download_sha512(image_id) == sha512(big_image)
+    tenant.images.delete(image_id)
+    assert pool.names() == []
 
 
 def test_deleting_from_the_raw_store_while_pending_cancels_the_copy(

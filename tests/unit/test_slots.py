@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from glance_rawstore import slots
-from tests.unit.waiting import DEADLINE
+from tests.waiting import DEADLINE
 
 # Takes a slot, says so, and keeps it until told to end.
 HOLDER = """

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glance_rawstore.tasks import progress
-from tests.unit.waiting import DEADLINE
+from tests.waiting import DEADLINE
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the steps of a conversion have in common."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import tenacity
+from taskflow import task
+from taskflow.types import failure
+
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import states
+from glance_rawstore.tasks import progress
+from glance_rawstore.tasks.job import Job
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between looks at whether the import has ended.
+POLL = 0.2
+#: Seconds for which an undo goes on trying while Ceph is away.
+_INSIST_FOR = 3600.0
+#: Errors of ours, which trying again does not mend.
+_MISTAKES = (AttributeError, KeyError, TypeError, ValueError)
+
+
+def insist(action: Callable[[], Any]) -> None:
+    """Do something, again and again while Ceph or the database is away.
+
+    Never raises: taskflow undoes no earlier step when one undo raises.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_not_exception_type(_MISTAKES),
+        wait=tenacity.wait_exponential(max=30),
+        stop=tenacity.stop_after_delay(_INSIST_FOR),
+        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+        reraise=True,
+    )
+    try:
+        retrying(action)
+    except Exception:
+        LOG.exception('A step of a conversion could not be finished')
+
+
+def reason(flow_failures: dict[str, failure.Failure]) -> Exception:
+    """The exception that made the flow fail."""
+    for found in flow_failures.values():
+        if isinstance(found.exception, Exception):
+            return found.exception
+    return RuntimeError('unknown')
+
+
+class Step(task.Task):  # type: ignore[misc]
+    """A step of one job."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(name=f'{type(self).__name__}-{job.image_id}')
+        self.job = job
+
+    def telling(
+        self, task_id: str, text: Callable[[], str]
+    ) -> progress.Reporter:
+        """Tell the task, every second while the context lasts."""
+        return progress.Reporter(
+            lambda message: self.job.catalog.report(task_id, message), text
+        )
+
+
+def put_location(
+    job: Job, url: str, status: states.Status, weight: int
+) -> None:
+    """Make the location be there once, with that status."""
+    job.catalog.put_location(
+        job.image_id,
+        url,
+        raw_copy.location_metadata(
+            job.store.name, status, weight, job.options.node_weights
+        ),
+    )

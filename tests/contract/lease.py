@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may make a copy in any raw pool."""
+
+import contextlib
+
+import pytest
+
+from glance_rawstore import exceptions
+from glance_rawstore.lease import Lease
+from glance_rawstore.lifecycle.states import Status
+from tests.waiting import eventually
+from tests.waiting import pause
+
+#: In seconds, and whole ones, as Ceph counts no other.
+DURATION = 1
+
+
+@contextlib.contextmanager
+def held(pool, rbd_id):
+    lease = Lease(pool.ioctx, rbd_id, DURATION)
+    lease.acquire()
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def is_free(pool, rbd_id):
+    try:
+        with held(pool, rbd_id):
+            return True
+    except exceptions.LeaseHeld:
+        return False
+
+
+def dies(pool, rbd_id):
+    """A worker that takes the lease and is heard of no more.
+
+    Key and name are those of doc/source/data-layout.rst.
+    """
+    pool.ioctx.lock_exclusive(
+        f'rbd_header.{rbd_id}', 'glance_rawstore', 'x', '', DURATION, 1
+    )
+
+
+class LeaseContract:
+    """One worker has it; a dead one loses it."""
+
+    def test_one_worker_has_it(self, world):
+        _, rbd_id = world.begin()
+
+        with (
+            held(world.pool, rbd_id) as lease,
+            pytest.raises(exceptions.LeaseHeld),
+            held(world.other_node(), rbd_id),
+        ):
+            pass
+
+        assert not lease.lost
+
+    def test_one_worker_of_a_process_has_it(self, world):
+        """Threads share the connection."""
+        _, rbd_id = world.begin()
+
+        with (
+            held(world.pool, rbd_id),
+            pytest.raises(exceptions.LeaseHeld),
+            held(world.pool, rbd_id),
+        ):
+            pass
+
+    def test_it_can_be_had_after_it_was_released(self, world):
+        _, rbd_id = world.begin()
+
+        for node in (world.pool, world.other_node(), world.pool):
+            with held(node, rbd_id):
+                pass
+
+    def test_it_is_released_twice_without_complaint(self, world):
+        _, rbd_id = world.begin()
+        with held(world.pool, rbd_id) as lease:
+            lease.release()
+
+        with held(world.other_node(), rbd_id):
+            lease.release()
+            with (
+                pytest.raises(exceptions.LeaseHeld),
+                held(world.pool, rbd_id),
+            ):
+                pass
+
+    def test_nobody_has_it_of_what_is_gone(self, world):
+        _, rbd_id = world.begin()
+        (name,) = world.names()
+        world.pool.delete(name.split('_')[0])
+
+        with pytest.raises(exceptions.NotFound), held(world.pool, rbd_id):
+            pass
+
+        # A request for a lock makes an object, were it not for the look.
+        with pytest.raises(exceptions.NotFound), held(world.pool, rbd_id):
+            pass
+
+    def test_it_follows_the_copy_through_its_commit(self, world):
+        image_id, rbd_id = world.begin()
+        with held(world.pool, rbd_id) as lease:
+            world.pool.commit(image_id, world.part_id(image_id), {})
+            with (
+                pytest.raises(exceptions.LeaseHeld),
+                held(world.other_node(), rbd_id),
+            ):
+                pass
+            assert not lease.lost
+
+        assert world.pool.status(image_id) is Status.ACTIVE
+
+    def test_a_copy_is_deleted_in_spite_of_it(self, world):
+        image_id, rbd_id = world.begin()
+
+        with held(world.pool, rbd_id) as lease:
+            assert world.other_node().delete(image_id) is True
+            eventually(lambda: lease.lost, 'the lease is lost')
+
+        assert world.names() == world.trash() == []
+
+    def test_a_dead_worker_loses_it(self, world):
+        _, rbd_id = world.begin()
+        dies(world.other_node(), rbd_id)
+        with pytest.raises(exceptions.LeaseHeld), held(world.pool, rbd_id):
+            pass
+
+        world.pass_time(DURATION + 0.01)
+
+        # 16.2 was seen to take up to a second more
+        eventually(lambda: is_free(world.pool, rbd_id), 'it has run out', 5)
+
+    def test_a_living_worker_keeps_it(self, world):
+        _, rbd_id = world.begin()
+        with held(world.pool, rbd_id) as lease:
+            for _ in range(3):
+                pause(DURATION / 2)
+                with (
+                    pytest.raises(exceptions.LeaseHeld),
+                    held(world.other_node(), rbd_id),
+                ):
+                    pass
+            assert not lease.lost

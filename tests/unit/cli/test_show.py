@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore show``"""
+
+import json
+import uuid
+
+import pytest
+
+from tests.contract.world import volumes
+
+
+@pytest.fixture
+def consumer(world):
+    with volumes(world, 2) as found:
+        yield found
+
+
+def test_a_copy_is_shown_in_full(world, command, consumer):
+    image_id, rbd_id = world.copy()
+    child = consumer.clone(image_id, 'child')
+
+    status, out, err = command('show', image_id)
+
+    assert (status, err) == (0, '')
+    rows = dict(line.split('  ', 1) for line in out.splitlines())
+    shown = {key.strip(): value.strip() for key, value in rows.items()}
+    assert shown.pop('age')
+    assert shown == {
+        'FIELD': 'VALUE',
+        'image': image_id,
+        'status': 'active',
+        'virtual size': '64.0 MiB',
+        'used': '20.5 KiB',
+        'made from': 'qcow2',
+        'rbd image': f'images_raw/{image_id}_raw (id {rbd_id})',
+        'clones': child,
+    }
+
+
+def test_a_copy_without_clones_says_so(world, command):
+    image_id, _ = world.copy()
+
+    _, out, _ = command('show', image_id)
+
+    assert out.splitlines()[-1].split() == ['clones', 'none']
+
+
+def test_copies_in_the_trash_are_shown_too(world, command, consumer):
+    image_id, trashed = world.copy()
+    consumer.clone(image_id, 'child')
+    world.pool.delete(image_id)
+    _, present = world.copy(image_id)
+
+    _, out, _ = command('show', '--format=json', image_id)
+
+    assert [(c['rbd_id'], c['status']) for c in json.loads(out)] == [
+        (present, 'active'),
+        (trashed, 'pending_delete'),
+    ]
+
+
+@pytest.mark.parametrize('form', ['text', 'json'])
+def test_no_copy_ends_with_3_and_one_line(command, form):
+    image_id = str(uuid.uuid4())
+
+    status, out, err = command('show', image_id, '--format', form)
+
+    assert (status, out) == (3, '')
+    assert err == f'glance-rawstore: Image {image_id} has no raw copy.\n'

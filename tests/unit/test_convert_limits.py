@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the real qemu-img may use, and that it does not outlive us."""
+
+import shutil
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from tests.unit.test_convert_running import GIB
+from tests.unit.test_convert_running import MIB
+from tests.unit.test_convert_running import device
+from tests.unit.test_convert_running import run
+from tests.waiting import DEADLINE
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.skipif(
+    shutil.which('qemu-img') is None, reason='qemu-img is not installed'
+)
+
+
+def test_no_more_cpu_time_is_used_than_allowed():
+    limits = convert.Limits(4 * GIB, cpu_time=1, stall=DEADLINE)
+
+    with pytest.raises(exceptions.ConversionFailed, match='CPU time'):
+        run(*device(1 << 50), limits=limits, requests=16)
+
+
+@pytest.mark.parametrize('space', [8 * MIB, 30 * MIB])
+def test_no_more_address_space_is_used_than_allowed(space):
+    limits = convert.Limits(space, cpu_time=60, stall=DEADLINE)
+
+    with pytest.raises(exceptions.ConversionFailed):
+        run(*device(64 * MIB), limits=limits, requests=16)
+
+
+PARENT = """
+from glance_rawstore import convert
+target = {'driver': 'null-co', 'size': 1 << 30, 'latency-ns': 10 ** 13}
+source = convert.source_node('raw', target | {'read-zeroes': False})
+convert.QemuImg(convert.Limits(4 << 30, 60, 600)).convert(
+    source, target, 1, convert.Callbacks())
+"""
+
+
+def alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_qemu_img_dies_with_the_process_that_started_it():
+    parent = subprocess.Popen([sys.executable, '-c', PARENT])
+    try:
+        (child,) = eventually(
+            lambda: [
+                p
+                for p in psutil.Process(parent.pid).children()
+                if alive(p) and p.name() == 'qemu-img'
+            ],
+            'qemu-img runs',
+        )
+    finally:
+        parent.kill()
+        parent.wait(DEADLINE)
+
+    eventually(lambda: not alive(child), 'qemu-img ends')

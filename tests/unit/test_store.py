@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver, with its real parent, on a Ceph in memory."""
+
+import errno
+import hashlib
+import io
+import textwrap
+import types
+import uuid
+
+import pytest
+from glance_store import exceptions as store_exceptions
+from glance_store._drivers import rbd as parent
+
+from glance_rawstore import catalog
+from glance_rawstore import store
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.states import Status
+from tests.contract.world import SIZE
+from tests.contract.world import volumes
+from tests.fakes import bindings
+from tests.fakes import ceph as fakes
+from tests.fakes.catalog import FakeCatalog
+from tests.unit import configured
+from tests.unit import headers
+
+ID = '6e0f1c9a-52c1-4b0e-9d8e-0a1b2c3d4e5f'
+
+
+@pytest.fixture
+def make(world, tmp_path, monkeypatch):
+    """Make the driver of the store ``raw`` from a configuration."""
+    fakes.install(monkeypatch, parent)
+
+    def build(more='', default='ceph'):
+        where = (
+            f'rbd_store_ceph_conf = {world.settings.conf_file}\n'
+            'rbd_store_user = glance\n'
+        )
+        conf = configured.read(
+            tmp_path,
+            f'[DEFAULT]\nenabled_backends = ceph:rbd,raw:rawrbd\n'
+            f'[glance_store]\ndefault_backend = {default}\n'
+            f'[ceph]\n{where}rbd_store_pool = images\n'
+            f'[raw]\n{where}rbd_store_pool = images_raw\n'
+            + textwrap.dedent(more),
+        )
+        driver = store.Store(conf, backend='raw')
+        driver.configure()
+        return driver
+
+    return build
+
+
+@pytest.fixture
+def driver(make):
+    return make()
+
+
+def location(world, name):
+    """A location as glance_store hands it to the driver."""
+    fsid = world.cluster.fsid
+    specifics = {
+        **{'fsid': fsid, 'pool': 'images_raw', 'image': name},
+        **{'snapshot': 'snap', 'scheme': 'rbd'},
+    }
+    return types.SimpleNamespace(
+        store_location=store.StoreLocation(specifics, None)
+    )
+
+
+def copy_location(world, image_id=ID):
+    return location(world, raw_copy.name(image_id))
+
+
+@pytest.mark.parametrize(
+    ('more', 'default', 'text'),
+    [
+        ('', 'raw', 'default_backend'),
+        ('weight = 0\n', 'ceph', 'weight'),
+        ('[ceph]\nrbd_store_pool = images_raw\n', 'ceph', 'shares the pool'),
+    ],
+)
+def test_a_set_up_that_loses_data_ends_the_start(make, more, default, text):
+    """Not swallowed, as Glance does with what the parent says of itself."""
+    with pytest.raises(store_exceptions.BadStoreConfiguration, match=text):
+        make(more, default)
+
+
+def test_the_store_weighs_less_than_any_default(driver):
+    assert driver.weight == -1000
+
+
+def test_a_copy_is_never_served_as_the_image(world, driver):
+    world.copy(ID)
+
+    with pytest.raises(store_exceptions.NotFound):
+        driver.get(copy_location(world))
+
+
+def test_the_size_of_a_copy_is_that_of_the_guests_disk(world, driver):
+    _, rbd_id = world.begin(ID)
+    assert driver.get_size(copy_location(world)) == SIZE
+    world.pool.commit(ID, rbd_id, {})
+    assert driver.get_size(copy_location(world)) == SIZE
+    world.pool.delete(ID)
+    with pytest.raises(store_exceptions.NotFound):
+        driver.get_size(copy_location(world))
+
+
+@pytest.mark.parametrize('state', ['begin', 'copy'])
+def test_a_copy_is_deleted_by_its_location(world, driver, state):
+    getattr(world, state)(ID)
+
+    driver.delete(copy_location(world))
+
+    assert world.names() == world.trash() == []
+    with pytest.raises(store_exceptions.NotFound):
+        driver.delete(copy_location(world))
+
+
+@pytest.mark.parametrize('clone_format', [1, 2])
+def test_a_copy_with_clones_counts_as_deleted(world, driver, clone_format):
+    world.copy(ID)
+    with volumes(world, clone_format) as consumer:
+        consumer.clone(ID, 'child')
+
+        driver.delete(copy_location(world))
+
+        assert world.names() == []
+        assert len(world.trash()) == 1
+
+
+def test_a_cluster_that_is_away_is_an_error_that_glance_knows(world, driver):
+    """Glance then tries again later, with its scrubber or by the user."""
+    world.copy(ID)
+
+    def lost():
+        raise bindings.rbd_error(errno.ETIMEDOUT, 'no answer')
+
+    for operation in ('_find', 'trash_move', 'trash_remove'):
+        world.cluster.on(operation, before=lost)
+        with pytest.raises(store_exceptions.InUseByStore):
+            driver.delete(copy_location(world))
+
+
+def test_other_bytes_are_kept_as_they_are(world, driver):
+    """As the parent keeps them, under the image's own id."""
+    data = b'raw bytes ' * 1000
+
+    url, size, checksum, multihash, metadata = driver.add(
+        ID, io.BytesIO(data), len(data), 'sha512'
+    )
+
+    assert world.names() == [ID]
+    assert url == f'rbd://{world.cluster.fsid}/images_raw/{ID}/snap'
+    assert size == len(data)
+    assert checksum == hashlib.md5(data).hexdigest()
+    assert multihash == hashlib.sha512(data).hexdigest()
+    assert metadata['store'] == 'raw'
+    chunks, length = driver.get(location(world, ID))
+    assert b''.join(chunks) == data
+    assert length == len(data)
+    driver.delete(location(world, ID))
+    assert world.names() == []
+
+
+def test_a_snapshot_of_novas_is_no_copy(world, driver):
+    """Nova's direct snapshots land in the raw pool."""
+    name = str(uuid.uuid4())
+    world.create(name)
+    with world.pool.image(name) as image:
+        image.create_snap('snap')
+
+    assert driver.get_size(location(world, name)) == 1 << 20
+    driver.delete(location(world, name))
+    assert world.names() == []
+
+
+class Glance:
+    """In the place of the catalog: images by their id."""
+
+    def __init__(self, monkeypatch):
+        self.catalog = FakeCatalog()
+        monkeypatch.setattr(catalog, 'Catalog', lambda _conf: self.catalog)
+
+
+def test_the_only_store_of_an_image_it_cannot_be(world, driver, monkeypatch):
+    glance = Glance(monkeypatch)
+    glance.catalog.add(ID, b'', locations=())
+    data = headers.qcow2()
+
+    with pytest.raises(store_exceptions.Invalid, match='cannot be the only'):
+        driver.add(ID, io.BytesIO(data), len(data), 'sha512', context=object())
+
+    assert world.names() == world.trash() == []
+
+
+@pytest.mark.parametrize(
+    ('data', 'announced', 'text'),
+    [
+        (headers.qcow2(backing_offset=1), 0, 'backing file'),
+        (headers.qcow2(), 5000, '5000 bytes were announced'),
+        (headers.qcow2(size=0), 0, 'names no virtual size'),
+    ],
+)
+def test_what_is_refused_is_invalid_and_leaves_nothing(
+    world, make, monkeypatch, tmp_path, data, announced, text
+):
+    Glance(monkeypatch)
+    driver = make(f'[glance_rawstore]\nscratch_dir = {tmp_path}/scratch\n')
+
+    with pytest.raises(store_exceptions.Invalid, match=text):
+        driver.add(ID, io.BytesIO(data), announced, 'sha512')
+
+    assert world.names() == world.trash() == []
+
+
+def test_a_copy_that_is_there_is_a_duplicate(
+    world, make, monkeypatch, tmp_path
+):
+    Glance(monkeypatch)
+    driver = make(f'[glance_rawstore]\nscratch_dir = {tmp_path}/scratch\n')
+    world.copy(ID)
+    data = headers.qcow2()
+
+    with pytest.raises(store_exceptions.Duplicate):
+        driver.add(ID, io.BytesIO(data), len(data), 'sha512')
+
+    assert world.pool.status(ID) is Status.ACTIVE

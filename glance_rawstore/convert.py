@@ -345,7 +345,8 @@ class _Watch:
         """Ask whether to go on; a cluster that is away gives no answer."""
         while not self._ended.wait(_WATCH) and self.reason is None:
             try:
-                self.reason = self._calls.stop() or self._full()
+                answer = self._calls.stop() or self._full()
+                self.reason = self.reason or answer
             except Exception as exc:
                 # Not knowing is no reason to stop; nor to stop asking.
                 LOG.warning('Cannot tell whether to go on: %s', exc)

@@ -55,13 +55,22 @@ def option(
 ) -> Any:
     """An option with the fall-back that glance_store gives to stores.
 
+    What an operator has written wins over any registered default.
+
     :param default: for one that is not set, or not even registered
     """
+    fallbacks = []
     for source in (group, 'backend_defaults'):
-        value = getattr(getattr(conf, source, None), name, None)
-        if value is not None:
+        try:
+            value = conf[source][name]
+        except (KeyError, cfg.NoSuchOptError):
+            continue
+        if value is None:
+            continue
+        if conf.get_location(name, source).location.is_user_controlled:
             return value
-    return default
+        fallbacks.append(value)
+    return fallbacks[0] if fallbacks else default
 
 
 def _settings(conf: cfg.ConfigOpts, group: str) -> ceph.Settings:

@@ -28,8 +28,11 @@ from tests.cloud.keystone import USERS
 from tests.cloud.keystone import Keystone
 from tests.cluster import Cluster
 from tests.cluster.processes import Daemon
+from tests.cluster.processes import ProcessError
 from tests.cluster.processes import free_port
+from tests.cluster.processes import is_free
 from tests.cluster.processes import run
+from tests.cluster.processes import wait_for
 
 __all__ = ['REGION', 'USERS', 'Cloud', 'Keystone']
 
@@ -168,6 +171,9 @@ class Cloud(fixtures.Fixture):
         :raises ProcessError: with the tail of its log, if it ends or does
             not get ready in time
         """
+        # What was killed may hold it until its last thread has ended.
+        if not wait_for(lambda: is_free(self.port), 10):
+            raise ProcessError(f'port {self.port} is still in use')
         self._launch()
         self._await_api()
 

@@ -69,9 +69,18 @@ def free_port() -> int:
     """
     while True:
         port = random.randrange(20000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(('127.0.0.1', port))
+        if is_free(port):
             return port
+
+
+def is_free(port: int) -> bool:
+    """Tell whether one could listen there; old connections don't matter."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(('127.0.0.1', port))
+        probe.listen()
+        return True
+    return False
 
 
 def is_listening(port: int) -> bool:

@@ -153,7 +153,7 @@ def test_an_original_that_could_not_be_deleted_is_whole_again(
     image_id = tenant.start_import(big_image, raw_cache='true')
     with holding.held(cloud):
         name = f'{cloud.images_pool}/{image_id}@snap'
-        cloud.cluster.rbd('snap', 'unprotect', '--no-progress', name)
+        cloud.cluster.rbd('snap', 'unprotect', name)
         cloud.cluster.rbd('snap', 'rm', '--no-progress', name)
     assert tenant.await_copy_task(image_id)['status'] == 'failure'
     assert tenant.download_sha512(image_id) == sha512(big_image)

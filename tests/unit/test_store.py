@@ -228,3 +228,22 @@ def test_a_copy_that_is_there_is_a_duplicate(
         driver.add(ID, io.BytesIO(data), len(data), 'sha512')
 
     assert world.pool.status(ID) is Status.ACTIVE
+
+
+def test_a_pool_that_is_shared_by_way_of_backend_defaults_is_noticed(
+    world, tmp_path, monkeypatch
+):
+    """Also of a store that Glance makes only after ours."""
+    fakes.install(monkeypatch, parent)
+    conf = configured.read(
+        tmp_path,
+        '[DEFAULT]\nenabled_backends = raw:rawrbd,ceph:rbd\n'
+        '[glance_store]\ndefault_backend = ceph\n'
+        '[backend_defaults]\nrbd_store_pool = shared\n'
+        f'rbd_store_ceph_conf = {world.settings.conf_file}\n'
+        '[ceph]\nweight = 0\n',
+    )
+    driver = store.Store(conf, backend='raw')
+
+    with pytest.raises(store_exceptions.BadStoreConfiguration, match='shares'):
+        driver.configure()

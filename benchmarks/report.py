@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables: rich on a terminal, plain in a pipe and in a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich import box
+from rich import console
+from rich import table
+
+from benchmarks.images import MIB
+from benchmarks.results import Result
+from benchmarks.targets import Comparison
+
+VERDICTS = {True: 'met', False: 'NOT met', None: '-'}
+COLOURS = {'met': 'green', 'NOT met': 'bold red'}
+
+Row = Sequence[str]
+
+TIMES = ('SECONDS', 'IMAGE', 'MEDIAN', 'MIN', 'MAX', 'MIB/S')
+RATIOS = ('COMPARISON', 'IMAGE', 'VALUE', 'ROUNDS', 'TARGET', 'VERDICT')
+
+
+def print_all(result: Result, comparisons: list[Comparison]) -> None:
+    """Print machine, times and comparisons."""
+    if not sys.stdout.isatty():
+        print(text(result, comparisons), end='')
+        return
+    out = console.Console()
+    out.print(_machine(result), highlight=False)
+    for headings, rows in _tables(result, comparisons):
+        out.print(_rich(headings, rows))
+
+
+def text(result: Result, comparisons: list[Comparison]) -> str:
+    """Return the same as plain text."""
+    parts = [_machine(result)]
+    for headings, rows in _tables(result, comparisons):
+        parts.append(_plain(headings, rows))
+    return '\n\n'.join(parts) + '\n'
+
+
+def _tables(
+    result: Result, comparisons: list[Comparison]
+) -> list[tuple[Row, list[Row]]]:
+    return [
+        (TIMES, _times(result)),
+        (RATIOS, [_comparison(found) for found in comparisons]),
+    ]
+
+
+def _machine(result: Result) -> str:
+    facts = result.machine
+    lines = [
+        '{date}, commit {glance_rawstore}',
+        '{cpu}, {cores} cores, {memory_mib} MiB, kernel {kernel}',
+        'Ceph {ceph}, QEMU {qemu}, Glance {glance}, '
+        'glance_store {glance_store}, Python {python}',
+        'load before {load}, after {load_after}; '
+        f'{result.repeat} rounds, of which the median counts',
+    ]
+    lines = [line.format(**facts) for line in lines]
+    for image in result.images:
+        lines.append(
+            f'{image.name}: {image.data // MIB} MiB of data in '
+            f'{image.virtual // MIB} MiB, file {image.size // MIB} MiB'
+        )
+    return '\n'.join(lines)
+
+
+def _times(result: Result) -> list[Row]:
+    sizes = {image.name: image.data for image in result.images}
+    rows = [
+        (
+            timing.row,
+            timing.image,
+            f'{timing.median:.2f}',
+            f'{min(timing.seconds):.2f}',
+            f'{max(timing.seconds):.2f}',
+            f'{sizes[timing.image] / MIB / timing.median:.0f}',
+        )
+        for timing in sorted(result.timings, key=lambda t: t.image != 'plain')
+    ]
+    for what, seconds in result.clones.items():
+        name = result.images[0].name
+        rows.append((f'clone: {what}', name, f'{seconds:.3f}', '', '', ''))
+    return list(rows)
+
+
+def _comparison(found: Comparison) -> Row:
+    spread = found.spread
+    target = '-'
+    if found.at_most is not None:
+        target = f'<= {_value(found.at_most, found.unit)}'
+    elif found.at_least is not None:
+        target = f'>= {_value(found.at_least, found.unit)}'
+    return (
+        found.what,
+        found.image,
+        _value(found.value, found.unit),
+        f'{spread[0]:.2f}-{spread[1]:.2f}' if spread else '',
+        target,
+        VERDICTS[found.met],
+    )
+
+
+def _value(value: float, unit: str) -> str:
+    return f'{value / MIB:.1f} MiB' if unit == 'bytes' else f'{value:.2f}'
+
+
+def _plain(headings: Row, rows: list[Row]) -> str:
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return '\n'.join(
+        '  '.join(
+            cell.ljust(width) if number < 2 else cell.rjust(width)
+            for number, (cell, width) in enumerate(
+                zip(line, widths, strict=True)
+            )
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _rich(headings: Row, rows: list[Row]) -> table.Table:
+    shown = table.Table(box=box.SIMPLE_HEAD)
+    for number, heading in enumerate(headings):
+        shown.add_column(heading, justify='left' if number < 2 else 'right')
+    for row in rows:
+        coloured = (
+            f'[{COLOURS[cell]}]{cell}[/]' if cell in COLOURS else cell
+            for cell in row
+        )
+        shown.add_row(*coloured)
+    return shown

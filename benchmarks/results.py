@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured, as plain values, and its JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.footprint import Footprint
+from benchmarks.images import Image
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """How long one thing took, each time.
+
+    :param seconds: in the order of the rounds
+    """
+
+    row: str
+    image: str
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+@dataclasses.dataclass
+class Result:
+    """All of one run.
+
+    :param machine: see machine.facts()
+    :param clones: median seconds, see clones.measure()
+    """
+
+    machine: dict[str, Any]
+    repeat: int
+    images: Sequence[Image]
+    timings: list[Timing] = dataclasses.field(default_factory=list)
+    footprints: list[Footprint] = dataclasses.field(default_factory=list)
+    clones: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def add(self, image: Image, seconds: dict[str, float]) -> None:
+        """Add what a contestant took in one round."""
+        for row, taken in seconds.items():
+            before = self.find(row, image.name)
+            if before is None:
+                self.timings.append(Timing(row, image.name, (taken,)))
+                continue
+            index = self.timings.index(before)
+            self.timings[index] = dataclasses.replace(
+                before, seconds=(*before.seconds, taken)
+            )
+
+    def find(self, row: str, image: str) -> Timing | None:
+        """Return how long it took, or None if it was not timed."""
+        for timing in self.timings:
+            if (timing.row, timing.image) == (row, image):
+                return timing
+        return None
+
+    def footprint(self, who: str, image: str) -> Footprint | None:
+        """Return what it cost the node, or None if nobody looked."""
+        for found in self.footprints:
+            if (found.who, found.image) == (who, image):
+                return found
+        return None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program; the names carry the units."""
+        return {
+            'machine': self.machine,
+            'repeat': self.repeat,
+            'images': {
+                image.name: {
+                    'data_bytes': image.data,
+                    'virtual_bytes': image.virtual,
+                    'file_bytes': image.size,
+                }
+                for image in self.images
+            },
+            'seconds': {
+                image.name: {
+                    timing.row: _seconds(timing)
+                    for timing in self.timings
+                    if timing.image == image.name
+                }
+                for image in self.images
+            },
+            'clone_median_seconds': {
+                what: round(taken, 4) for what, taken in self.clones.items()
+            },
+            'footprint_bytes': [
+                dataclasses.asdict(found) for found in self.footprints
+            ],
+        }
+
+
+def _seconds(timing: Timing) -> dict[str, Any]:
+    return {
+        'median': round(timing.median, 3),
+        'min': round(min(timing.seconds), 3),
+        'max': round(max(timing.seconds), 3),
+        'rounds': [round(taken, 3) for taken in timing.seconds],
+    }
+
+
+def dump(content: dict[str, Any]) -> str:
+    """Return JSON as it is written to files."""
+    return json.dumps(content, indent=2) + '\n'

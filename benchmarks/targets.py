@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the measurements are compared with, and what they are to reach."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import bed
+from benchmarks import contestants as rows
+from benchmarks.images import MIB
+from benchmarks.results import Result
+
+# Of image active with us to without us.
+ACTIVE_AT_MOST = 1.05
+# Of raw active to image active without us plus qemu-img.
+RAW_AT_MOST = 1.3
+# Of image_conversion to raw active.
+FASTER_AT_LEAST = 3.0
+# in bytes
+LOCAL_AT_MOST = 0
+MEMORY_AT_MOST = 32 * MIB
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One measurement set against another, or against a bound.
+
+    :param value: a ratio of medians, or bytes
+    :param unit: '' for a ratio, else 'bytes'
+    :param spread: least and largest ratio within one round
+    :param at_most: to be reached; None if there is no such target
+    :param at_least: likewise
+    """
+
+    what: str
+    image: str
+    value: float = 0.0
+    unit: str = ''
+    spread: tuple[float, float] | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None if there is none."""
+        if self.at_most is not None:
+            return self.value <= self.at_most
+        if self.at_least is not None:
+            return self.value >= self.at_least
+        return None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        found = {
+            key: value
+            for key, value in dataclasses.asdict(self).items()
+            if value is not None
+        }
+        return {**found, 'value': round(self.value, 4), 'met': self.met}
+
+
+def compare(result: Result) -> list[Comparison]:
+    """Return every comparison that can be made."""
+    found = list(_clones(result))
+    for image in result.images:
+        found += _ratios(result, image.name)
+        found += _costs(result, image.name)
+    return sorted(found, key=lambda comparison: comparison.met is None)
+
+
+def _ratios(result: Result, image: str) -> Iterator[Comparison]:
+    yield from _ratio(
+        result,
+        Comparison(
+            'image active: ours / glance alone',
+            image,
+            at_most=ACTIVE_AT_MOST,
+        ),
+        (rows.OURS_ACTIVE,),
+        (rows.ALONE,),
+    )
+    yield from _ratio(
+        result,
+        Comparison(
+            'raw active: ours / (glance alone + qemu-img)',
+            image,
+            at_most=RAW_AT_MOST,
+        ),
+        (rows.OURS_RAW,),
+        (rows.ALONE, rows.QEMU_IMG),
+    )
+    yield from _ratio(
+        result,
+        Comparison(
+            'clonable: image_conversion / ours',
+            image,
+            at_least=FASTER_AT_LEAST,
+        ),
+        (rows.CONVERSION,),
+        (rows.OURS_RAW,),
+    )
+    for what, above, below in (
+        ('clonable: image_conversion, thin / ours', rows.THIN, rows.OURS_RAW),
+        ('qemu-img / floor', rows.QEMU_IMG, rows.FLOOR),
+    ):
+        yield from _ratio(result, Comparison(what, image), (above,), (below,))
+
+
+def _ratio(
+    result: Result,
+    comparison: Comparison,
+    above: tuple[str, ...],
+    below: tuple[str, ...],
+) -> Iterator[Comparison]:
+    """Give it with the ratio of two sums; nothing if one was not timed."""
+    upper = [t for row in above if (t := result.find(row, comparison.image))]
+    lower = [t for row in below if (t := result.find(row, comparison.image))]
+    if len(upper) < len(above) or len(lower) < len(below):
+        return
+    rounds = [
+        sum(timing.seconds[number] for timing in upper)
+        / sum(timing.seconds[number] for timing in lower)
+        for number in range(result.repeat)
+    ]
+    yield dataclasses.replace(
+        comparison,
+        value=sum(t.median for t in upper) / sum(t.median for t in lower),
+        spread=(min(rounds), max(rounds)),
+    )
+
+
+def _costs(result: Result, image: str) -> Iterator[Comparison]:
+    ours = result.footprint(bed.OURS, image)
+    alone = result.footprint(bed.ALONE, image)
+    other = result.footprint(bed.CONVERSION, image)
+    if ours is None or alone is None or other is None:
+        return
+    converting = max(ours.rss_conversion, ours.pss_conversion)
+    for what, value, bound in (
+        ('local disk: ours', ours.local, LOCAL_AT_MOST),
+        ('local disk: image_conversion', other.local, None),
+        ('API memory, converting: ours', converting, MEMORY_AT_MOST),
+        ('API memory, importing: ours', ours.rss_import, None),
+        ('API memory, importing: glance alone', alone.rss_import, None),
+        ('qemu-img memory, peak', ours.qemu_img, None),
+    ):
+        yield Comparison(what, image, value, 'bytes', at_most=bound)
+
+
+def _clones(result: Result) -> Iterator[Comparison]:
+    for how in ('command', 'binding'):
+        bare = result.clones.get(f'bare, {how}')
+        copy = result.clones.get(f'raw copy, {how}')
+        if bare and copy:
+            yield Comparison(
+                f'rbd clone by {how}: raw copy / bare',
+                result.images[0].name,
+                copy / bare,
+            )

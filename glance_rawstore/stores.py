@@ -67,7 +67,8 @@ def option(
             continue
         if value is None:
             continue
-        if conf.get_location(name, source).location.is_user_controlled:
+        origin = conf.get_location(name, source)
+        if origin is not None and origin.location.is_user_controlled:
             return value
         fallbacks.append(value)
     return fallbacks[0] if fallbacks else default

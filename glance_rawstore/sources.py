@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the bytes of an original are read from: RBD, or a spooled file.
 
-A spool is a file without a name: however we end, the kernel frees it.
+A spool is a file without a name: however we end, the kernel frees it. Only
+where qemu-img could not reach such a file it has a name, until it is closed.
 """
 
 import contextlib
@@ -52,6 +53,8 @@ class FileSource:
         self._file = file
         # A file without a name has this one for as long as we hold it.
         path = f'/proc/{os.getpid()}/fd/{file.fileno()}'
+        if isinstance(file.name, str):
+            path = file.name
         self.node: convert.Node = {'driver': 'file', 'filename': path}
         self.size = os.fstat(file.fileno()).st_size
 
@@ -90,6 +93,15 @@ def _check_free(directory: str, needed: int) -> None:
         )
 
 
+def _others_may_look() -> bool:
+    """Whether qemu-img can reach our files by way of ``/proc``.
+
+    It cannot when the process has changed its user itself, as uWSGI does
+    with ``uid``: /proc/self then belongs to root (proc(5), "dumpable").
+    """
+    return os.stat('/proc/self').st_uid == os.geteuid()
+
+
 @contextlib.contextmanager
 def spool(directory: str, expected: int) -> 'Iterator[IO[bytes]]':
     """A nameless file to put an original into.
@@ -101,7 +113,10 @@ def spool(directory: str, expected: int) -> 'Iterator[IO[bytes]]':
     os.makedirs(directory, mode=0o700, exist_ok=True)
     _check_free(directory, expected)
     # Unbuffered: what does not fit must show at once, not when closing.
-    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+    make: Any = tempfile.TemporaryFile
+    if not _others_may_look():
+        make = tempfile.NamedTemporaryFile
+    with make(dir=directory, buffering=0) as file:
         yield file
 
 

@@ -190,3 +190,18 @@ def test_any_open_file_can_be_a_source():
 
         assert source.read(2, 3) == b'234'
         assert file.tell() == 10, 'reading does not move the file'
+
+
+def test_a_spool_that_proc_does_not_show_has_a_name_while_it_is_needed(
+    tmp_path, monkeypatch
+):
+    """As under a uWSGI that has changed its user itself."""
+    monkeypatch.setattr(sources, '_others_may_look', lambda: False)
+
+    with sources.spooled(str(tmp_path), [b'abc'], 3) as source:
+        name = source.node['filename']
+        assert name.startswith(str(tmp_path))
+        with open(name, 'rb') as file:
+            assert file.read() == b'abc'
+
+    assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ _TRASH = 'rbd_trash'
 
 #: Seconds that a killed writer stays fenced. Its watch is dropped at once;
 #: its process is dead, so it only has to outlast requests under way.
-_FENCE = 300
+FENCE = 300
 
 
 class RawPool:
@@ -333,4 +333,4 @@ class RawPool:
         ):
             for address in {w['addr'] for w in image.watchers_list()}:
                 if address in self._writers:
-                    self.client.blocklist_add(address, _FENCE)
+                    self.client.blocklist_add(address, FENCE)

@@ -42,6 +42,14 @@ class RbdSource:
         with ceph.translated():
             return bytes(self._image.read(offset, length))
 
+    def watchers(self) -> set[str]:
+        """Addresses of the clients that have it open for writing, too.
+
+        qemu's rbd driver is one of them, whatever it is told.
+        """
+        with ceph.translated():
+            return {w['addr'] for w in self._image.watchers_list()}
+
 
 class FileSource:
     """An original in a file, which may have no name.
@@ -57,6 +65,10 @@ class FileSource:
             path = file.name
         self.node: convert.Node = {'driver': 'file', 'filename': path}
         self.size = os.fstat(file.fileno()).st_size
+
+    def watchers(self) -> set[str]:
+        """None; a file does not mind who reads it."""
+        return set()
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes at an offset; fewer than length only at the end."""

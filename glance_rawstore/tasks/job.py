@@ -8,6 +8,7 @@ import time
 
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
+from glance_rawstore import sources
 from glance_rawstore import stores
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester
@@ -23,6 +24,8 @@ class Job:
     :param all_stores: every configured store, to find the original in
     :param stop: set when the process ends
     :param resources: closed, in reverse order, when the flow has ended
+    :param source: the original, while it is open
+    :param readers: addresses in Ceph of our own qemu-img reading it
     :param started: monotonic time at which the work began, in seconds
     """
 
@@ -37,6 +40,8 @@ class Job:
     pool: raw_pool.RawPool | None = None
     lease: Lease | None = None
     fsid: str = ''
+    source: sources.RbdSource | sources.FileSource | None = None
+    readers: set[str] = dataclasses.field(default_factory=set)
     started: float = dataclasses.field(default_factory=time.monotonic)
 
     def wait(self, seconds: float) -> None:

@@ -214,6 +214,7 @@ class Inspect(Step):
             originals.open_original(job, image, task_id)
         )
         verdict = safety.inspect(source, disk_format, job.options.max_size)
+        job.source = source
         return source.node, verdict
 
     def revert(
@@ -268,6 +269,8 @@ class _Stop:
     def __init__(self, job: Job, rbd_id: str) -> None:
         self._job = job
         self._rbd_id = rbd_id
+        # who had the original open before qemu-img
+        self._others = job.source.watchers() if job.source else set()
 
     def __call__(self) -> Exception | None:
         job = self._job
@@ -282,6 +285,8 @@ class _Stop:
                 return exceptions.Cancelled(
                     'The raw copy was deleted while it was being made.'
                 )
+            if job.source is not None:
+                job.readers |= job.source.watchers() - self._others
             job.wait(0)
         except exceptions.Cancelled as exc:
             return exc

@@ -60,6 +60,9 @@ sqlite_synchronous = false
 provider = fernet
 [fernet_tokens]
 key_repository = {directory}/fernet
+# else it looks into /etc/keystone, and ends when nobody has been there
+[fernet_receipts]
+key_repository = {directory}/fernet
 [identity]
 # the least that bcrypt takes; the default of 12 costs 0.2 s a log-in
 password_hash_rounds = 4

@@ -15,6 +15,7 @@ and nothing can clone any more. It works while the image is being written.
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -292,12 +293,17 @@ class RawPool:
                 return False
         return True
 
-    def discard(self, image_id: str, rbd_id: str) -> None:
+    def discard(
+        self, image_id: str, rbd_id: str, patience: float = 0.0
+    ) -> None:
         """Remove the ``.part`` that we began and whose writer is dead.
 
         The watch of a killed qemu-img would keep the image busy for 30 s;
         fencing it (``osd blocklist``, which the cephx profile rbd allows)
         ends that, and any write still under way. Accepts "already gone".
+
+        :param patience: seconds to wait for a writer that was killed before
+            it was ever seen
         """
         # A rename that was done may have been reported as failed.
         for name in (raw_copy.part_name(image_id), raw_copy.name(image_id)):
@@ -306,7 +312,10 @@ class RawPool:
         if self.purge(rbd_id):
             return
         self._fence(rbd_id)
-        if not self.purge(rbd_id):
+        until = time.monotonic() + patience
+        while not (gone := self.purge(rbd_id)) and time.monotonic() < until:
+            time.sleep(1)
+        if not gone:
             LOG.warning(
                 'RBD image %s of image %s stays in the trash until nothing '
                 'uses it; reap removes it then.',

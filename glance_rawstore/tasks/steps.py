@@ -33,6 +33,10 @@ from glance_rawstore.tasks.step import reason
 LOG = logging.getLogger(__name__)
 
 
+#: Seconds after which Ceph drops the watch of a dead client, and some more.
+_WATCH_TIMEOUT = 45.0
+
+
 class WaitUntilActive(Step):
     """Wait for the import to end; provides the image as it is then.
 
@@ -167,7 +171,7 @@ class Reserve(Step):
         if isinstance(result, failure.Failure):
             return
         pool = self.job.raw_pool
-        insist(lambda: pool.discard(self.job.image_id, result))
+        insist(lambda: pool.discard(self.job.image_id, result, _WATCH_TIMEOUT))
         if self.job.lease is not None:
             self.job.lease.release()
 

@@ -3,8 +3,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tenacity
+from glanceclient import exc
 
 from tests import images
 from tests.cloud import Cloud
@@ -37,11 +40,22 @@ def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
         yield running
 
 
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(exc.HTTPConflict),
+    wait=tenacity.wait_fixed(2),
+    stop=tenacity.stop_after_delay(60),
+    reraise=True,
+)
+def _delete(images_api: Any, image_id: str) -> None:
+    """Delete; a reader that was killed holds the original for 30 s."""
+    images_api.delete(image_id)
+
+
 def _tidy(cloud: Cloud) -> None:
     """Delete every image and whatever is left in the pools."""
     admin = cloud.client('admin').images
     for image in admin.list(filters={'visibility': 'all'}):
-        admin.delete(image.id)
+        _delete(admin, image.id)
     for pool in (cloud.raw_pool, cloud.images_pool):
         cloud.cluster.empty_pool(pool)
 

@@ -141,7 +141,7 @@ def test_deleting_the_image_while_pending_leaves_nothing(
         'the conversion has stopped',
         seconds=5,
     )
-    pool.await_empty()
+    pool.await_empty(60)
     with pytest.raises(exc.HTTPNotFound):
         tenant.images.get(image_id)
 
@@ -170,7 +170,7 @@ def test_deleting_from_the_raw_store_while_pending_cancels_the_copy(
         task = tenant.await_copy_task(image_id)
     assert task['status'] == 'failure'
     assert 'deleted while it was being made' in task['message']
-    pool.await_empty()
+    pool.await_empty(60)
     assert set(tenant.locations(image_id)) == {'ceph'}
     assert tenant.images.get(image_id).status == 'active'
 

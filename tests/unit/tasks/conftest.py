@@ -131,4 +131,5 @@ def work(world, tmp_path, monkeypatch):
     monkeypatch.setattr(convert, 'QemuImg', found.converter)
     monkeypatch.setattr(publishing, 'POLL', 0.01)
     monkeypatch.setattr(steps, 'POLL', 0.01)
+    monkeypatch.setattr(steps, '_WATCH_TIMEOUT', 0.0)
     return found

@@ -13,6 +13,7 @@ from glance_rawstore import ceph
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import lease
+from glance_rawstore import noting
 from glance_rawstore import raw_pool
 from glance_rawstore import safety
 from glance_rawstore import sources
@@ -143,13 +144,22 @@ class Filling:
             self._settings.conf_file,
             self._settings.user,
         )
-        calls = convert.Callbacks(
-            progress=progress,
-            stop=stop,
-            full=lambda: self._pool.full(self._rbd_id),
-        )
-        self._qemu_img.convert(
-            self._source, target, self._options.requests, calls
-        )
+        with noting.Noting(self._note) as noted:
+
+            def told(done: float) -> None:
+                noted.update(done)
+                progress(done)
+
+            calls = convert.Callbacks(
+                progress=told,
+                stop=stop,
+                full=lambda: self._pool.full(self._rbd_id),
+            )
+            self._qemu_img.convert(
+                self._source, target, self._options.requests, calls
+            )
         with sources.rbd_source(self._settings, part, None) as result:
             safety.inspect_result(result)
+
+    def _note(self, percent: int) -> None:
+        self._pool.set_progress(self._image_id, self._rbd_id, percent)

@@ -153,6 +153,15 @@ class RawPool:
             if image.size() != size:
                 image.resize(size)
 
+    def set_progress(self, image_id: str, rbd_id: str, percent: int) -> None:
+        """Note on a ``.part`` how far it is, for whoever looks.
+
+        :param percent: whole percents, 0 to 100
+        :raises Cancelled: it was deleted meanwhile, or is another's
+        """
+        with ceph.translated(), self._part(image_id, rbd_id) as image:
+            image.metadata_set(raw_copy.META_PROGRESS, str(percent))
+
     @contextlib.contextmanager
     def _part(self, image_id: str, rbd_id: str) -> Iterator[Any]:
         """Open our ``.part``, and not one that another began since."""
@@ -170,15 +179,20 @@ class RawPool:
     def has_part(self, image_id: str, rbd_id: str) -> bool:
         """Whether the name of the ``.part`` still leads to that image.
 
-        When it does not, the copy was deleted, or taken over. Who has it
-        open is noted as its writer, for :meth:`discard`.
+        When it does not, the copy was deleted, or taken over. Who else has
+        it open is noted as its writer, for :meth:`discard`.
         """
         name = raw_copy.part_name(image_id)
+        ours = self.client.get_instance_id()
         try:
             with self.image(name, read_only=True) as image:
                 if str(image.id()) != rbd_id:
                     return False
-                self._writers |= {w['addr'] for w in image.watchers_list()}
+                self._writers |= {
+                    watcher['addr']
+                    for watcher in image.watchers_list()
+                    if watcher['id'] != ours  # such as set_progress
+                }
         except exceptions.NotFound:
             return False
         return True
@@ -206,6 +220,8 @@ class RawPool:
                     keep = {raw_copy.META_BYTES_USED: str(used), **metadata}
                     for key, value in keep.items():
                         image.metadata_set(key, value)
+                    with contextlib.suppress(KeyError):  # never written
+                        image.metadata_remove(raw_copy.META_PROGRESS)
                     rbd_image.protect(image)
                 self._rbd.rename(self.ioctx, part, final)
         except exceptions.NotFound as exc:

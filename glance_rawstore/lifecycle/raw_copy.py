@@ -23,10 +23,13 @@ SNAPSHOT = 'snap'
 _SUFFIX = '_raw'
 _PART_SUFFIX = '_raw.part'
 
-#: RBD image-meta keys. Provenance only: no state is derived from them.
+#: RBD image-meta keys. Provenance and progress: no state is derived from
+#: them.
 META_PREFIX = 'glance_rawstore.'
 META_SOURCE_FORMAT = META_PREFIX + 'source_format'
 META_BYTES_USED = META_PREFIX + 'bytes_used'
+#: Whole percents as a string, "0" to "100"; on a ``.part`` only.
+META_PROGRESS = META_PREFIX + 'progress'
 
 _NAME = re.compile(
     r'(?P<image_id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'

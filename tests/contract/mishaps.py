@@ -69,6 +69,7 @@ class KilledWriterContract:
         image_id, rbd_id = world.begin()
         (name,) = world.names()
         with world.pool.image(name):
+            assert world.pool.has_part(image_id, rbd_id)
             world.pool.discard(image_id, rbd_id)
             assert world.trash() == [rbd_id]
 
@@ -127,7 +128,7 @@ class AwayContract:
         'name',
         [
             *('begin', 'size', 'status', 'rbd_id', 'has_part', 'resize'),
-            *('commit', 'delete', 'purge', 'discard'),
+            *('set_progress', 'commit', 'delete', 'purge', 'discard'),
             *('copies', 'of_image', 'trashed', 'reap'),
         ],
     )
@@ -140,6 +141,9 @@ class AwayContract:
             'rbd_id': lambda pool: pool.rbd_id(f'{image_id}_raw'),
             'has_part': lambda pool: pool.has_part(image_id, rbd_id),
             'resize': lambda pool: pool.resize(image_id, rbd_id, MIB),
+            'set_progress': lambda pool: pool.set_progress(
+                image_id, rbd_id, 5
+            ),
             'commit': lambda pool: pool.commit(image_id, rbd_id, {}),
             'delete': lambda pool: pool.delete(image_id),
             'purge': lambda pool: pool.purge(rbd_id),

@@ -30,6 +30,7 @@ STEPS = (
     mapped,
     lambda image: image.rebuild_object_map(),
     lambda image: image.metadata_set(raw_copy.META_BYTES_USED, '0'),
+    lambda image: image.metadata_remove(raw_copy.META_PROGRESS),
     lambda image: image.create_snap(raw_copy.SNAPSHOT),
     lambda image: image.protect_snap(raw_copy.SNAPSHOT),
 )
@@ -125,6 +126,7 @@ class RawPoolContract:
     def test_a_commit_that_was_cut_off_can_be_repeated(self, world, steps):
         image_id, _ = world.begin()
         world.write(image_id)
+        world.pool.set_progress(image_id, world.part_id(image_id), 100)
         with world.pool.image(raw_copy.part_name(image_id)) as image:
             for step in STEPS[:steps]:
                 step(image)
@@ -133,7 +135,45 @@ class RawPoolContract:
         world.pool.commit(image_id, world.part_id(image_id), {})
 
         assert world.names() == [raw_copy.name(image_id)]
+        assert self.progress(world, raw_copy.name(image_id)) is None
         self.check_intact(world, image_id)
+
+    @staticmethod
+    def progress(world, name):
+        """As another node reads it."""
+        with world.other_node().image(name, read_only=True) as image:
+            return dict(image.metadata_list()).get(raw_copy.META_PROGRESS)
+
+    def test_other_nodes_see_how_far_a_copy_is(self, world):
+        image_id, rbd_id = world.begin()
+        part = raw_copy.part_name(image_id)
+        assert self.progress(world, part) is None
+
+        for percent in (0, 37, 37, 100):
+            world.pool.set_progress(image_id, rbd_id, percent)
+            assert self.progress(world, part) == str(percent)
+
+    def test_how_far_it_is_means_nothing_once_it_is_active(self, world):
+        image_id, rbd_id = world.begin()
+        world.pool.set_progress(image_id, rbd_id, 99)
+
+        world.pool.commit(image_id, rbd_id, {})
+
+        assert self.progress(world, raw_copy.name(image_id)) is None
+        with pytest.raises(exceptions.Cancelled):
+            world.pool.set_progress(image_id, rbd_id, 100)
+
+    def test_progress_is_noted_on_ones_own_copy_only(self, world):
+        image_id, first = world.begin()
+        world.other_node().delete(image_id)
+        with pytest.raises(exceptions.Cancelled):
+            world.pool.set_progress(image_id, first, 5)
+        world.begin(image_id)
+
+        with pytest.raises(exceptions.Cancelled):
+            world.pool.set_progress(image_id, first, 5)
+
+        assert self.progress(world, raw_copy.part_name(image_id)) is None
 
     def test_what_was_deleted_is_not_committed(self, world):
         image_id, _ = world.begin()

@@ -46,6 +46,7 @@ class Parent:
 @dataclasses.dataclass
 class Watch:
     address: str
+    number: int  # of the client
     cookie: int
     until: float = float('inf')
 

@@ -34,7 +34,8 @@ class Image(Snapshots):
         self._watch = None
         if not self._read_only:
             cookie = ioctx.cluster.new_number()
-            self._watch = ceph.Watch(ioctx.client.address, cookie)
+            client = ioctx.client
+            self._watch = ceph.Watch(client.address, client.number, cookie)
             self._image.watches.append(self._watch)
 
     @operation
@@ -86,12 +87,22 @@ class Image(Snapshots):
 
     @operation
     def metadata_set(self, key: str, value: str) -> None:
+        if self._read_only:
+            raise error(errno.EROFS, 'opened read-only')
         self._image.meta[key] = value
+
+    @operation
+    def metadata_remove(self, key: str) -> None:
+        del self._image.meta[key]  # KeyError, as the binding raises it
 
     @operation
     def watchers_list(self) -> Any:
         return iter(
-            {'addr': watch.address, 'cookie': watch.cookie}
+            {
+                'addr': watch.address,
+                'id': watch.number,
+                'cookie': watch.cookie,
+            }
             for watch in self.ioctx.cluster.watches(self._image)
         )
 

@@ -12,7 +12,7 @@ from tests.fakes import ceph
 globals().update(bindings.RADOS_ERRORS)
 
 _error = bindings.rados_error
-_addresses = itertools.count(1000)
+_numbers = itertools.count(4100)
 _HEADER = 'rbd_header.'
 _TRASH = 'rbd_trash'
 # LIBRADOS_LOCK_FLAG_MAY_RENEW
@@ -43,7 +43,8 @@ class Rados:
             raise _error(errno.ENOENT, 'error calling conf_read_file')
         self.cluster = ceph.CLUSTERS[conffile]
         self.user = rados_id
-        self.address = f'127.0.0.1:0/{next(_addresses)}'
+        self.number = next(_numbers)
+        self.address = f'127.0.0.1:0/{1000000 + self.number}'
         self.conf: dict[str, str] = {}
 
     def conf_set(self, name: str, value: str) -> None:
@@ -68,6 +69,9 @@ class Rados:
 
     def get_cluster_stats(self) -> dict[str, int]:
         return {'kb_avail': self.cluster.free // 1024}
+
+    def get_instance_id(self) -> int:
+        return self.number
 
     def get_addrs(self) -> str:
         return self.address

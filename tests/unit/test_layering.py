@@ -20,6 +20,7 @@ EDGES = (
         'rbd_image',
         'raw_pool',
         'lease',
+        'noting',
         'inventory',
         'convert',
         'catalog',

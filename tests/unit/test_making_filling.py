@@ -9,13 +9,16 @@ import pytest
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import making
+from glance_rawstore import noting
 from glance_rawstore import safety
+from glance_rawstore.lifecycle import raw_copy
 from tests.contract.world import SIZE
 from tests.unit import headers
 from tests.unit.test_making import ID
 from tests.unit.test_making import MIB
 from tests.unit.test_making import OPTIONS
 from tests.unit.test_making import reserve
+from tests.waiting import eventually
 
 VERDICT = safety.Verdict('qcow2', 'qcow2', SIZE)
 FILE = {'driver': 'file', 'filename': '/s'}
@@ -66,6 +69,7 @@ class Converter:
         self._world = world
         self._data = data
         self.calls = None
+        self.during = lambda: None
 
     def __call__(self, limits, python):
         self.limits, self.python = limits, python
@@ -75,6 +79,7 @@ class Converter:
         self.source, self.target = source, target
         self.requests, self.calls = requests, calls
         calls.progress(1.0)
+        self.during()
         self._world.write(ID, self._data)
 
 
@@ -103,6 +108,20 @@ class TestRun:
         }
         assert converter.requests == 4
         assert converter.limits == OPTIONS.limits(SIZE)
+
+    def test_every_node_can_see_how_far_it_is(self, world, monkeypatch):
+        def progress():
+            with world.other_node().image(f'{ID}_raw.part') as part:
+                return dict(part.metadata_list()).get(raw_copy.META_PROGRESS)
+
+        monkeypatch.setattr(noting, 'INTERVAL', 0.01)
+        converter = Converter(world, b'')
+        converter.during = lambda: eventually(
+            lambda: progress() == '100', 'it is noted'
+        )
+        monkeypatch.setattr(convert, 'QemuImg', converter)
+
+        filling(world, reserve(world.pool)).run(lambda _: None, lambda: None)
 
     def test_a_full_pool_is_noticed(self, world, monkeypatch):
         converter, _ = self.run(world, monkeypatch)

@@ -24,6 +24,7 @@ def test_names_are_what_the_data_layout_says():
     assert raw_copy.SNAPSHOT == 'snap'
     assert raw_copy.META_SOURCE_FORMAT == 'glance_rawstore.source_format'
     assert raw_copy.META_BYTES_USED == 'glance_rawstore.bytes_used'
+    assert raw_copy.META_PROGRESS == 'glance_rawstore.progress'
 
 
 def test_the_url_is_what_nova_and_cinder_parse():

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a conversion is gets noted, and nothing waits for it."""
+
+import threading
+
+import pytest
+
+from glance_rawstore import noting
+from tests.waiting import DEADLINE
+from tests.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(noting, 'INTERVAL', 0.01)
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name == 'rawstore-progress']
+
+
+class Notes:
+    """Takes notes; fails with those of which it is told to."""
+
+    def __init__(self):
+        self.taken = []
+        self.errors = []
+        self.tries = threading.Semaphore(0)
+
+    def __call__(self, percent):
+        self.tries.release()
+        if self.errors:
+            raise self.errors.pop()
+        self.taken.append(percent)
+
+    def tried(self):
+        assert self.tries.acquire(timeout=DEADLINE)
+
+
+def test_whole_percents_are_noted_as_they_change():
+    notes = Notes()
+
+    with noting.Noting(notes) as noted:
+        for done, percent in ((0.0, 0), (0.379, 37), (1.0, 100)):
+            noted.update(done)
+            eventually(lambda p=percent: notes.taken[-1:] == [p], 'a note')
+
+    assert notes.taken == [0, 37, 100]
+
+
+def test_what_has_not_changed_is_not_noted_again():
+    notes, looks = Notes(), Notes()
+
+    with noting.Noting(notes) as noted, noting.Noting(looks) as other:
+        notes.tried()
+        for done in (0.001, 0.002, 0.009):
+            noted.update(done)
+        for percent in range(1, 6):
+            other.update(percent / 100)
+            looks.tried()
+
+    assert notes.taken == [0]
+
+
+def test_a_note_that_failed_is_tried_again_and_not_a_warning(caplog):
+    notes = Notes()
+    notes.errors = [ConnectionError('away'), ValueError('odd')]
+
+    with noting.Noting(notes):
+        for _ in range(3):
+            notes.tried()
+        eventually(lambda: notes.taken == [0], 'it is noted')
+
+    assert caplog.text == ''
+
+
+def test_a_cluster_that_does_not_answer_holds_nothing_up(monkeypatch):
+    monkeypatch.setattr(noting, '_JOIN', 0.01)
+    asked, answer = threading.Event(), threading.Event()
+
+    def away(_percent):
+        asked.set()
+        answer.wait(DEADLINE)
+
+    with noting.Noting(away) as noted:
+        assert asked.wait(DEADLINE)
+        noted.update(0.5)
+
+    assert not answer.is_set()
+    answer.set()
+    eventually(lambda: not threads(), 'it ends')
+
+
+def test_nothing_is_noted_after_the_end():
+    notes = Notes()
+
+    with noting.Noting(notes):
+        assert threads()
+        notes.tried()
+
+    assert not threads()

@@ -28,6 +28,8 @@ LOG = logging.getLogger(__name__)
 
 _IMPORT_LOCK = 'os_glance_import_task'
 _TASK_TYPE = 'api_image_import'
+#: What tells our tasks from imports.
+_METHOD = 'raw-cache'
 
 _P = ParamSpec('_P')
 _R = TypeVar('_R')
@@ -74,6 +76,13 @@ def _write(method: Callable[_P, _R]) -> Callable[_P, _R]:
     return wrapper
 
 
+def _is_of_copy(task: dict[str, Any]) -> bool:
+    """Whether a task is one of ours; a tenant's may hold anything."""
+    task_input = task.get('input') or {}
+    method = (task_input.get('import_req') or {}).get('method') or {}
+    return bool(method.get('name') == _METHOD)
+
+
 class Catalog:
     """Images, locations and tasks of the Glance that we run in.
 
@@ -97,7 +106,8 @@ class Catalog:
         if found['deleted'] or found['status'] == 'deleted':
             return None
         return Image(
-            image_id=image_id,
+            # As Glance has it: MySQL finds an id in any case.
+            image_id=found['id'],
             status=found['status'],
             disk_format=found['disk_format'],
             container_format=found['container_format'],
@@ -195,7 +205,7 @@ class Catalog:
         """
         task_input = {
             'image_id': image.image_id,
-            'import_req': {'method': {'name': 'raw-cache'}},
+            'import_req': {'method': {'name': _METHOD}},
             'backend': [store],
         }
         task = self._gateway.get_task_factory(self._context).new_task(
@@ -209,6 +219,13 @@ class Catalog:
         )
         self._tasks.add(task)
         return str(task.task_id)
+
+    def copy_task_status(self, image_id: str) -> str | None:
+        """Status of the newest task of an image's copy, None without any."""
+        tasks = self._db.tasks_get_by_image(self._context, image_id)
+        ours = [task for task in tasks if _is_of_copy(task)]
+        newest = max(ours, key=lambda task: task['created_at'], default=None)
+        return newest['status'] if newest else None
 
     @property
     def _tasks(self) -> Any:

@@ -118,10 +118,39 @@ in it, even after a crash.
     ),
 ]
 
+VIEW_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'raw_view',
+        default='service',
+        choices=[
+            ('service', 'only the services of raw_view_services'),
+            ('always', 'everybody who asks this API'),
+            ('never', 'nobody'),
+        ],
+        help="""
+Who is shown an image's raw copy in place of the original. ``always`` is for
+an endpoint that services alone can reach. Has an effect only where the paste
+filter ``raw_view`` is in the pipeline of glance-api.
+""",
+    ),
+    cfg.ListOpt(
+        'raw_view_services',
+        default=['nova', 'cinder'],
+        help="""
+Names of the service users that are shown raw copies: those whose service
+token comes with a request, or who ask for themselves, with the role
+``service`` in either case.
+""",
+    ),
+]
+
+#: Every option of the group ``[glance_rawstore]``.
+_OPTS = [*CONVERSION_OPTS, *VIEW_OPTS]
+
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Register the options of group ``[glance_rawstore]``; repeatable."""
-    conf.register_opts(CONVERSION_OPTS, group=GROUP)
+    conf.register_opts(_OPTS, group=GROUP)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:
@@ -130,4 +159,4 @@ def list_opts() -> list[tuple[str, list[Any]]]:
     The store's options are shown in a group ``[raw]``, the name used
     throughout the documentation; an operator's store may be named otherwise.
     """
-    return [(GROUP, CONVERSION_OPTS), ('raw', STORE_OPTS)]
+    return [(GROUP, _OPTS), ('raw', STORE_OPTS)]

@@ -89,10 +89,13 @@ def rbd_source(
     )
     with ceph.connect(settings) as (_client, ioctx):
         with ceph.translated():
-            opened = ceph.rbd.Image(
-                ioctx, image, snapshot=snapshot, read_only=True
-            )
+            opened = ceph.rbd.Image(ioctx, image, read_only=True)
         with opened:
+            if snapshot is not None:
+                # Not when it is opened: librbd 16.2 then aborts the whole
+                # process now and then (seen once in some thousand times).
+                with ceph.translated():
+                    opened.set_snap(snapshot)
             yield RbdSource(opened, node)
 
 

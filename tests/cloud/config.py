@@ -61,6 +61,7 @@ def service(directory: Path, url: str, python: str) -> Options:
             'show_image_direct_url': True,
             'show_multiple_locations': True,
             'worker_self_reference_url': url,
+            'image_cache_dir': directory / 'cache',
         },
         'database': {
             # in seconds, for another process's transaction to end
@@ -145,20 +146,21 @@ def plugins(names: list[str]) -> Options:
 def pipeline(filters: Mapping[str, str]) -> str:
     """Return Glance's own api-paste.ini with filters put in.
 
-    :param filters: name to what paste loads, e.g. egg:package#name; they
-        come last before the API, and know who is calling
+    :param filters: name to its factory as paste loads it, module:function;
+        they stand behind the context, so they know who is calling, and
+        before the image cache
     """
     text = _shipped('glance-api-paste.ini').read_text()
     names = ' '.join(filters)
     text, found = re.subn(
-        r'(?m)^(keystone = .* context) rootapp$',
-        rf'\1 {names} rootapp' if filters else r'\g<0>',
+        r'(?m)^(keystone\S* = .* context) (.*rootapp)$',
+        rf'\1 {names} \2' if filters else r'\g<0>',
         text,
     )
-    if found != 1:
-        raise LookupError('glance-api-paste.ini has no such pipeline')
+    if found != 3:
+        raise LookupError('glance-api-paste.ini has other pipelines')
     for name, factory in filters.items():
-        text += f'\n[filter:{name}]\nuse = {factory}\n'
+        text += f'\n[filter:{name}]\npaste.filter_factory = {factory}\n'
     return text
 
 

@@ -96,6 +96,10 @@ class Snapshots:
         )
 
     @operation
+    def set_snap(self, name: str) -> None:
+        self._snapshot = self._named(name)
+
+    @operation
     def list_children2(self) -> Any:
         every = list(self._image.snapshots.values())
         for snapshot in [self._snapshot] if self._snapshot else every:

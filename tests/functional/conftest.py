@@ -23,6 +23,9 @@ CONSUMER_CAPS = {
     'osd': 'profile rbd pool=volumes, profile rbd-read-only pool=images_raw',
 }
 
+#: As an operator writes it into Glance's api-paste.ini.
+RAW_VIEW = {'raw_view': 'glance_rawstore.raw_view:filter_factory'}
+
 
 @pytest.fixture(scope='session')
 def cluster() -> Iterator[Cluster]:
@@ -36,7 +39,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope='session')
 def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
     """A running Glance with our store and plugin."""
-    with Cloud(cluster, stores={'fast': 'file'}) as running:
+    with Cloud(cluster, stores={'fast': 'file'}, filters=RAW_VIEW) as running:
         yield running
 
 
@@ -171,3 +174,31 @@ def other_region(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
     ) as running:
         yield running
         _tidy(running)
+
+
+@pytest.fixture(scope='module')
+def _discreet(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
+    overrides = {
+        'DEFAULT': {
+            'show_image_direct_url': False,
+            'show_multiple_locations': False,
+        },
+        'paste_deploy': {'flavor': 'keystone+caching'},
+    }
+    with Cloud(
+        cluster,
+        overrides,
+        filters=RAW_VIEW,
+        prefix='discreet-',
+        region='Discreet',
+        keystone=running_cloud.keystone,
+        processes=1,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def discreet_cloud(_discreet: Cloud) -> Iterator[Cloud]:
+    """A Glance that shows no locations, and has an image cache."""
+    yield _discreet
+    _tidy(_discreet)

@@ -13,7 +13,7 @@ import glance_rawstore
 PACKAGE = Path(glance_rawstore.__file__).parent
 MODULES = sorted(PACKAGE.rglob('*.py'))
 
-DOORS = ('store', 'cli', 'tasks')
+DOORS = ('store', 'cli', 'tasks', 'raw_view')
 EDGES = (
     *(
         'ceph',
@@ -25,7 +25,7 @@ EDGES = (
         'convert',
         'catalog',
     ),
-    *('sources', 'slots', 'making', 'ingest', 'stores', 'options', 'opts'),
+    *('directory', 'sources', 'slots', 'making', 'ingest', 'stores', 'options', 'opts'),
 )
 CORE = ('lifecycle', 'selection', 'wishes', 'safety', 'exceptions')
 # What the core takes from outside the standard library, and where.

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look up many copies in a few reads, without opening any RBD image.
+
+librbd takes 6 ms to open an image, a read of its directory 0.1 ms, be it for
+one name or for a thousand (seen on 16.2). What is read here are objects of
+RBD's image format 2, the same since 2012: ``rbd_directory`` (names and ids),
+``rbd_header.<id>`` (size, snapshots, image-meta); see ``cls_rbd.cc`` in Ceph
+and "RBD image on-disk layout" in its documentation.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+from glance_rawstore.lifecycle import raw_copy
+
+_DIRECTORY = 'rbd_directory'
+_NAME = 'name_'
+_HEADER = 'rbd_header.'
+_SIZE = 'size'
+_META = 'metadata_'
+_SNAPSHOT = 'snapshot_'
+_META_KEYS = (raw_copy.META_BYTES_USED, raw_copy.META_PROGRESS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What stands in the header of one RBD image.
+
+    :param size: in bytes
+    :param snapshots: whether it has any
+    :param bytes_used: None where the commit has not noted it
+    :param progress: of a ``.part``, in percent; None where none is noted
+    """
+
+    size: int
+    snapshots: bool
+    bytes_used: int | None
+    progress: int | None
+
+
+def ids(ioctx: Any, names: Iterable[str]) -> dict[str, str]:
+    """Internal ids of the RBD images with these names, where there are any.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    keys = tuple(_NAME + name for name in names)
+    if not keys:
+        return {}
+    try:
+        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+            found, _ = ioctx.get_omap_vals_by_keys(operation, keys)
+            ioctx.operate_read_op(operation, _DIRECTORY)
+            return {
+                key.removeprefix(_NAME): _string(value) for key, value in found
+            }
+    except exceptions.NotFound:
+        return {}  # no image has ever been in the pool
+
+
+def header(ioctx: Any, rbd_id: str) -> Header | None:
+    """The header of an RBD image, or None when it has none.
+
+    :param rbd_id: its internal id
+    :raises CephUnavailable: the cluster does not answer
+    """
+    keys = (_SIZE, *(_META + key for key in _META_KEYS))
+    try:
+        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+            found, _ = ioctx.get_omap_vals_by_keys(operation, keys)
+            snapshots, _ = ioctx.get_omap_vals(operation, '', _SNAPSHOT, 1)
+            ioctx.operate_read_op(operation, _HEADER + rbd_id)
+            values = dict(found)
+            has_snapshots = bool(list(snapshots))
+    except exceptions.NotFound:
+        return None
+    if _SIZE not in values:
+        return None
+    used, progress = (_number(values.get(_META + key)) for key in _META_KEYS)
+    size = struct.unpack_from('<Q', values[_SIZE])[0]
+    return Header(size, has_snapshots, used, progress)
+
+
+def _string(value: bytes) -> str:
+    """A string as Ceph encodes it: its length in 32 bits, then its bytes."""
+    length = struct.unpack_from('<I', value)[0]
+    return value[4 : 4 + length].decode()
+
+
+def _number(value: bytes | None) -> int | None:
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return None

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is asking: a service that clones, or anybody else. Pure functions.
+
+What counts are the headers that keystonemiddleware sets after it has
+validated the tokens. It removes those that a client sends itself; where it
+does not run at all, nobody is a service.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+#: The role that service users have (``service_token_roles`` of
+#: keystonemiddleware).
+ROLE = 'service'
+#: Set in the environment by keystonemiddleware alone; no header leads there.
+_VALIDATED = 'keystone.token_auth'
+
+
+def is_service(environ: Mapping[str, Any], names: Collection[str]) -> bool:
+    """Whether a service of that name asks, for a user or for itself.
+
+    :param environ: WSGI environment, behind ``authtoken``
+    :param names: names of users that count
+    """
+    if _VALIDATED not in environ:
+        return False
+    return any(
+        _is_named(environ, prefix, names)
+        for prefix in ('HTTP_X_SERVICE_', 'HTTP_X_')
+    )
+
+
+def _is_named(
+    environ: Mapping[str, Any], prefix: str, names: Collection[str]
+) -> bool:
+    """Look at one token of the two: the service token or the main one."""
+    roles = str(environ.get(f'{prefix}ROLES', '')).casefold().split(',')
+    return (
+        environ.get(f'{prefix}IDENTITY_STATUS') == 'Confirmed'
+        and ROLE in (role.strip() for role in roles)
+        and environ.get(f'{prefix}USER_NAME') in names
+    )

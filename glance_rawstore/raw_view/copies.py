@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look copies up in Ceph for an API that answers many requests.
+
+One connection for each raw store is kept open. Ceph away must cost no
+request more than seconds, and most of them nothing: after an error it is not
+asked for a while, and images are shown as their originals meanwhile.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from glance_rawstore import ceph
+from glance_rawstore import directory
+from glance_rawstore import exceptions
+from glance_rawstore import inventory
+from glance_rawstore import options
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import states
+from glance_rawstore.raw_view.representation import Copy
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds that one operation in Ceph may take.
+TIMEOUT = 5
+#: Seconds for which Ceph is not asked after an error.
+PAUSE = 10.0
+#: Seconds for which what is in the trash is remembered.
+TRASH_AGE = 2.0
+#: Headers of active copies that are remembered; some 200 bytes each.
+REMEMBERED = 50_000
+
+
+class Window:
+    """One raw pool, seen by requests.
+
+    :param store: the raw store
+    :param chosen: its options
+    """
+
+    def __init__(self, store: stores.Store, chosen: options.Options) -> None:
+        timeout = TIMEOUT
+        if 0 <= store.rbd.timeout < TIMEOUT:
+            timeout = store.rbd.timeout
+        self.settings = dataclasses.replace(store.rbd, timeout=timeout)
+        self._store = store
+        self._options = chosen
+        self._lock = threading.Lock()
+        self._open = contextlib.ExitStack()
+        self._pool: raw_pool.RawPool | None = None
+        self._fsid = ''
+        self._closed_until = 0.0
+        # A copy never changes once it is active, and an id is never reused.
+        self._headers: dict[str, directory.Header] = {}
+        self._trash: tuple[float, dict[str, str]] = (-TRASH_AGE, {})
+
+    def look(
+        self, images: Mapping[str, int], trash: bool
+    ) -> list[tuple[str, Copy]]:
+        """The copies of these images; none when Ceph does not answer.
+
+        :param images: id of each image, and the weight of its copy
+        :param trash: look for those in the trash as well
+        :returns: (image id, copy) of each
+        """
+        if time.monotonic() < self._closed_until:
+            return []
+        try:
+            return list(self._look(self.pool(), images, trash))
+        except exceptions.RawStoreError as exc:
+            LOG.warning(
+                'Images are shown as their originals for the next %.0f s, '
+                'since the raw store %s cannot be seen: %s',
+                PAUSE,
+                self._store.name,
+                exc,
+            )
+            self._closed_until = time.monotonic() + PAUSE
+            return []
+
+    def pool(self) -> raw_pool.RawPool:
+        """The pool; connected at the first use, in the process that uses it.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        with self._lock:
+            if self._pool is None:
+                self._pool = self._open.enter_context(
+                    raw_pool.RawPool.open(self.settings)
+                )
+                with ceph.translated():
+                    self._fsid = str(self._pool.client.get_fsid())
+            return self._pool
+
+    def _look(
+        self, pool: raw_pool.RawPool, images: Mapping[str, int], trash: bool
+    ) -> Iterator[tuple[str, Copy]]:
+        names = {}
+        for image_id in images:
+            names[raw_copy.name(image_id)] = image_id
+            names[raw_copy.part_name(image_id)] = image_id
+        found = directory.ids(pool.ioctx, names)
+        for name, rbd_id in found.items():
+            image_id = names[name]
+            status = states.derive(
+                part=name == raw_copy.part_name(image_id),
+                final=name == raw_copy.name(image_id),
+                trashed=False,
+            )
+            header = self._header(pool, rbd_id, status, len(images) == 1)
+            if header is not None:
+                weight = images[image_id]
+                yield image_id, self._copy(image_id, status, header, weight)
+        if trash:
+            present = {names[name] for name in found}
+            yield from self._in_trash(pool, images.keys() - present)
+
+    def _header(
+        self,
+        pool: raw_pool.RawPool,
+        rbd_id: str,
+        status: states.Status,
+        fresh: bool,
+    ) -> directory.Header | None:
+        """The header; of an active copy, only one that can be cloned."""
+        known = self._headers.get(rbd_id)
+        if known is not None and not fresh:
+            return known
+        header = directory.header(pool.ioctx, rbd_id)
+        if status is not states.Status.ACTIVE:
+            return header
+        if header is None or not header.snapshots:
+            return None
+        if len(self._headers) >= REMEMBERED:
+            self._headers = {}
+        self._headers[rbd_id] = header
+        return header
+
+    def _in_trash(
+        self, pool: raw_pool.RawPool, image_ids: Iterable[str]
+    ) -> Iterator[tuple[str, Copy]]:
+        read, entries = self._trash
+        if time.monotonic() - read > TRASH_AGE:
+            entries = {
+                image_id: rbd_id
+                for image_id, _name, rbd_id in inventory.trashed(pool)
+            }
+            self._trash = (time.monotonic(), entries)
+        for image_id in image_ids:
+            if image_id not in entries:
+                continue
+            header = directory.header(pool.ioctx, entries[image_id])
+            if header is not None:
+                status = states.Status.PENDING_DELETE
+                yield image_id, self._copy(image_id, status, header, 0)
+
+    def _copy(
+        self,
+        image_id: str,
+        status: states.Status,
+        header: directory.Header,
+        weight: int,
+    ) -> Copy:
+        return Copy(
+            store=self._store.name,
+            url=raw_copy.url(self._fsid, self.settings.pool, image_id),
+            status=status,
+            size=header.size,
+            bytes_used=header.bytes_used,
+            progress=header.progress,
+            weight=weight,
+            node_weights=self._options.node_weights,
+        )

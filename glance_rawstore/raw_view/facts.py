@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the raw view has to know of images: from Ceph, and from Glance."""
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from oslo_config import cfg
+
+from glance_rawstore import exceptions
+from glance_rawstore import options
+from glance_rawstore import stores
+from glance_rawstore import wishes
+from glance_rawstore.catalog import Catalog
+from glance_rawstore.catalog import Image
+from glance_rawstore.raw_view.copies import Window
+from glance_rawstore.raw_view.representation import Copy
+
+LOG = logging.getLogger(__name__)
+
+
+class Facts:
+    """Looks things up; nothing is connected before the first question.
+
+    :param conf: Glance's own configuration
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        self._lock = threading.Lock()
+        self._windows: dict[str, tuple[Window, int]] | None = None
+        self._catalog: Catalog | None = None
+
+    @property
+    def windows(self) -> dict[str, tuple[Window, int]]:
+        """Every raw store's pool and usual weight, by the store's name."""
+        with self._lock:
+            if self._windows is None:
+                self._windows = {}
+                for store in stores.raw_stores(stores.read(self._conf)):
+                    chosen = options.Options.read(self._conf, store.name)
+                    window = Window(store, chosen)
+                    self._windows[store.name] = window, chosen.weight
+            return self._windows
+
+    @property
+    def catalog(self) -> Catalog:
+        """Glance's database."""
+        with self._lock:
+            if self._catalog is None:
+                self._catalog = Catalog(self._conf)
+            return self._catalog
+
+    def image(self, image_id: str) -> Image | None:
+        """What Glance has of an image; None when it is gone."""
+        return self.catalog.image(image_id)
+
+    def copies(
+        self, images: Iterable[Mapping[str, Any]], trash: bool = False
+    ) -> dict[str, list[Copy]]:
+        """The copies of images, by image id.
+
+        :param images: as Glance shows them
+        :param trash: look for those in the trash as well
+        """
+        images = list(images)
+        found: dict[str, list[Copy]] = {image['id']: [] for image in images}
+        for window, usual in self.windows.values():
+            asked = {image['id']: _weight(image, usual) for image in images}
+            for image_id, copy in window.look(asked, trash):
+                found[image_id].append(copy)
+        return found
+
+    def task(self, image: Mapping[str, Any]) -> str | None:
+        """Status of the last conversion's task of an image that wants one."""
+        if not wishes.mentioned(_properties(image)):
+            return None
+        try:
+            return self.catalog.copy_task_status(image['id'])
+        except Exception as exc:
+            LOG.warning('Cannot see the tasks of an image: %s', exc)
+            return None
+
+
+def _properties(image: Mapping[str, Any]) -> dict[str, str]:
+    names = (wishes.PROPERTY, wishes.WEIGHT_PROPERTY)
+    return {name: str(image[name]) for name in names if name in image}
+
+
+def _weight(image: Mapping[str, Any], usual: int) -> int:
+    try:
+        return wishes.weight(_properties(image), usual)
+    except exceptions.InvalidProperty:
+        return usual

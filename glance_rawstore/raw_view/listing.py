@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of images for services, whose filters go by what is shown.
+
+Glance filters and pages by originals. A filter on an attribute that the raw
+view changes is therefore kept from Glance and applied to what is shown, over
+as many of Glance's pages as fill the one that was asked for. The order stays
+Glance's, also where it sorts by such an attribute.
+"""
+
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Query = list[tuple[str, str]]
+Page = dict[str, Any]
+
+_EQUAL = frozenset(
+    {
+        'disk_format',
+        'container_format',
+        'checksum',
+        'os_hash_algo',
+        'os_hash_value',
+    }
+)
+_SIZES = frozenset({'size_min', 'size_max'})
+_NUMBERS = _SIZES | {'limit'}
+#: Attributes by which a service's list cannot be left to Glance.
+REWRITTEN = _EQUAL | _SIZES
+
+_PATH = '/v2/images'
+
+
+def needed(query: Query) -> bool:
+    """Whether a list asks for what only the shown images can tell.
+
+    What is not a number where one belongs is left to Glance to refuse.
+    """
+    numbers = [value for name, value in query if name in _NUMBERS]
+    if not all(value.isdecimal() for value in numbers):
+        return False
+    return any(name in REWRITTEN for name, _value in query)
+
+
+def parse(query: str) -> Query:
+    """The parameters of a query string, in their order."""
+    return urllib.parse.parse_qsl(query, keep_blank_values=True)
+
+
+def collect(query: Query, limit: int, ask: Callable[[str], Page]) -> Page:
+    """Make one page from as many of Glance's as it takes.
+
+    :param limit: images on a page
+    :param ask: gives Glance's page for a query string, its images as they
+        are shown to the caller
+    """
+    kept = [(name, v) for name, v in query if name not in REWRITTEN]
+    wanted = [(name, v) for name, v in query if name in REWRITTEN]
+    asked = urllib.parse.urlencode(kept)
+    images: list[Any] = []
+    marker = None
+    while True:
+        page = ask(asked)
+        images += [image for image in page['images'] if shows(image, wanted)]
+        if len(images) > limit:
+            images = images[:limit]
+            marker = images[-1]['id']
+        elif 'next' in page and len(images) == limit:
+            marker = _marker(page['next'])
+        if marker is not None or 'next' not in page:
+            break
+        asked = urllib.parse.urlsplit(page['next']).query
+    return _page(page, images, query, marker)
+
+
+def _marker(link: str) -> str | None:
+    return dict(parse(urllib.parse.urlsplit(link).query)).get('marker')
+
+
+def _page(
+    last: Page, images: list[Any], query: Query, marker: str | None
+) -> Page:
+    first = [(name, value) for name, value in query if name != 'marker']
+    page = {key: v for key, v in last.items() if key not in ('first', 'next')}
+    page.update(images=images, first=_link(first))
+    if marker is not None:
+        page['next'] = _link([*first, ('marker', marker)])
+    return page
+
+
+def _link(query: Query) -> str:
+    encoded = urllib.parse.urlencode(query)
+    return f'{_PATH}?{encoded}' if encoded else _PATH
+
+
+def shows(image: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> bool:
+    """Whether an image, as it is shown, passes these filters."""
+    return all(_passes(image, name, value) for name, value in wanted)
+
+
+def _passes(image: Mapping[str, Any], name: str, value: str) -> bool:
+    if name in _EQUAL:
+        values = [value]
+        if value.startswith('in:'):
+            values = value.removeprefix('in:').split(',')
+        return image.get(name) in values
+    size = image.get('size')
+    if size is None:
+        return False
+    bound = int(value)
+    return bool(size >= bound if name == 'size_min' else size <= bound)

@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What services and tenants are shown of one image, over HTTP."""
 
-import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests import images
 from tests.cloud import Cloud
-from tests.functional.support import Pool
 from tests.functional.support import Tenant
-from tests.functional.support import await_true
 
 MIB = 1 << 20
 OURS = ('raw_cache_status', 'raw_cache_progress', 'raw_cache_size')

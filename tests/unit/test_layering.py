@@ -25,7 +25,8 @@ EDGES = (
         'convert',
         'catalog',
     ),
-    *('directory', 'sources', 'slots', 'making', 'ingest', 'stores', 'options', 'opts'),
+    *('directory', 'sources', 'slots', 'making', 'ingest'),
+    *('stores', 'options', 'opts'),
 )
 CORE = ('lifecycle', 'selection', 'wishes', 'safety', 'exceptions')
 # What the core takes from outside the standard library, and where.

@@ -5,12 +5,14 @@ An image has two representations, the *original* and the *raw* one. Everything
 that is shown of it at once belongs to one of them: :func:`chosen` decides,
 and the answers of every endpoint are made from what it returns.
 
-A service is shown no location in RBD that does not hold raw bytes. Cinder
-asks for the image and for its locations in two calls and clones when the one
-says ``raw`` and the other one opens; a copy that goes in between must leave
-it with nothing to clone (``cinder.volume.drivers.rbd.clone_image``; on an
-empty list of locations ``cinder.image.glance.get_location`` asks for the
-image once more).
+Cinder asks for the locations and for the image in separate calls, and clones
+when the one opens and the other says ``raw``; a copy that comes or goes in
+between must leave it with nothing to clone. So where there is no raw copy to
+show, the list of locations is empty and the image has no ``direct_url``,
+without which Cinder does not look at the image's own ``locations``
+(``cinder.image.glance.get_location``, cinder 29). These are kept, for Nova,
+which reads one answer alone and takes the pool for a snapshot of a flattened
+disk from there (``nova.virt.libvirt.imagebackend.Rbd._get_parent_pool``).
 """
 
 import dataclasses
@@ -33,7 +35,6 @@ READ_ONLY = frozenset({STATUS, PROGRESS, SIZE})
 #: Status of a copy whose last conversion failed.
 ERROR = 'error'
 
-_CLONEABLE = 'rbd:'
 #: A signature is one of the original's bytes (``cursive``).
 _SIGNATURE = 'img_signature'
 
@@ -110,9 +111,9 @@ def for_service(
     raw = chosen(image.get('status'), image.get('disk_format'), copies, node)
     if raw:
         return _raw(shown, raw)
-    if not is_original_raw(image.get('disk_format')):
-        _hide_cloneable(shown)
-    return shown
+    if is_original_raw(image.get('disk_format')):
+        return shown
+    return _without_direct_url(shown)
 
 
 def _raw(shown: ImageView, raw: Sequence[Copy]) -> ImageView:
@@ -132,20 +133,13 @@ def _raw(shown: ImageView, raw: Sequence[Copy]) -> ImageView:
     return shown
 
 
-def _hide_cloneable(shown: ImageView) -> None:
-    """Take away what a caller that remembers "raw" would clone."""
-    if str(shown.get('direct_url', '')).startswith(_CLONEABLE):
-        del shown['direct_url']
-    if 'locations' in shown:
-        shown['locations'] = _not_cloneable(shown['locations'])
-
-
-def _not_cloneable(locations: Iterable[Mapping[str, Any]]) -> list[Any]:
-    return [
-        location
-        for location in locations
-        if not str(location.get('url', '')).startswith(_CLONEABLE)
-    ]
+def _without_direct_url(shown: ImageView) -> ImageView:
+    """Keep the URL only where nobody clones what it leads to."""
+    url = shown.get('direct_url')
+    kept = {key: v for key, v in shown.items() if key != 'direct_url'}
+    if url and 'locations' not in kept:
+        kept['locations'] = [{'url': url, 'metadata': {}}]
+    return kept
 
 
 def locations_for_service(
@@ -161,12 +155,10 @@ def locations_for_service(
     :param disk_format: the original's
     :param locations: as Glance has shown them
     """
-    raw = chosen(status, disk_format, copies, node)
-    if raw:
-        return [copy.location for copy in raw]
     if is_original_raw(disk_format):
         return list(locations)
-    return _not_cloneable(locations)
+    raw = chosen(status, disk_format, copies, node)
+    return [copy.location for copy in raw]
 
 
 def for_tenant(

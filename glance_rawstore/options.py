@@ -20,6 +20,7 @@ class Options:
 
     :param max_size: largest virtual size, in bytes
     :param object_size: of the copies, in bytes
+    :param by_default: a copy of every convertible image is wished for
     """
 
     max_size: int
@@ -35,6 +36,9 @@ class Options:
     object_size: int
     weight: int
     node_weights: dict[str, int]
+    by_default: bool = False
+    retry_delay: int = 60
+    retry_limit: int = 5
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -62,6 +66,9 @@ class Options:
             node_weights=_weights(
                 stores.option(conf, store, 'raw_copy_node_weights', {}), store
             ),
+            by_default=ours.raw_cache_default,
+            retry_delay=ours.retry_delay,
+            retry_limit=ours.retry_limit,
         )
 
     def limits(self, virtual_size: int) -> convert.Limits:

@@ -31,6 +31,15 @@ the location of every new raw copy in this store. No unit. Example:
 ]
 
 CONVERSION_OPTS: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        'raw_cache_default',
+        default=False,
+        help="""
+Make raw copies of all images that can be converted, unless their property
+``raw_cache`` is false. Without it, copies are made of images whose property
+``raw_cache`` is true. Must be equal on all nodes.
+""",
+    ),
     cfg.IntOpt(
         'max_virtual_size',
         default=4096,
@@ -144,8 +153,49 @@ token comes with a request, or who ask for themselves, with the role
     ),
 ]
 
+AGENT_OPTS: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'reconcile_interval',
+        default=60,
+        min=1,
+        help="""
+Seconds between two passes in which ``glance-rawstore agent`` compares all
+images with all raw copies. Up to a fifth is added or taken away by chance, so
+that several agents do not look at the same time.
+""",
+    ),
+    cfg.IntOpt(
+        'reap_interval',
+        default=5,
+        min=1,
+        help="""
+Seconds between two passes in which ``glance-rawstore agent`` looks whether
+deleted copies have lost their last clone.
+""",
+    ),
+    cfg.IntOpt(
+        'retry_delay',
+        default=60,
+        min=1,
+        help="""
+Seconds after which a failed conversion is tried again by ``glance-rawstore
+agent``. Each further failure doubles them, up to an hour. What is refused is
+not tried again before the image is changed.
+""",
+    ),
+    cfg.IntOpt(
+        'retry_limit',
+        default=5,
+        min=1,
+        help="""
+Failed conversions after which an image is given up, until it is changed. No
+unit.
+""",
+    ),
+]
+
 #: Every option of the group ``[glance_rawstore]``.
-_OPTS = [*CONVERSION_OPTS, *VIEW_OPTS]
+_OPTS = [*CONVERSION_OPTS, *VIEW_OPTS, *AGENT_OPTS]
 
 
 def register(conf: cfg.ConfigOpts) -> None:

@@ -198,6 +198,11 @@ def check_formats(disk_format: str | None, container: str | None) -> str:
     return disk_format
 
 
+def convertible(disk_format: str | None, container: str | None) -> bool:
+    """Whether an image is convertible by its declared formats."""
+    return container == 'bare' and disk_format in CONVERTIBLE
+
+
 def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
     """Judge an image before anything else opens it.
 

@@ -13,14 +13,15 @@ PROPERTY = 'raw_cache'
 WEIGHT_PROPERTY = 'raw_cache_weight'
 
 
-def wanted(properties: Mapping[str, str]) -> bool:
-    """Whether a raw copy is asked for; absent means no.
+def wanted(properties: Mapping[str, str], default: bool = False) -> bool:
+    """Whether a raw copy is asked for.
 
+    :param default: what an absent property means
     :raises InvalidProperty: the value is not a boolean
     """
     value = properties.get(PROPERTY)
     if value is None:
-        return False
+        return default
     try:
         return bool(strutils.bool_from_string(value, strict=True))
     except ValueError as exc:
@@ -30,10 +31,10 @@ def wanted(properties: Mapping[str, str]) -> bool:
         ) from exc
 
 
-def mentioned(properties: Mapping[str, str]) -> bool:
+def mentioned(properties: Mapping[str, str], default: bool = False) -> bool:
     """Whether there is anything to tell the tenant: a wish, or a bad one."""
     try:
-        return wanted(properties)
+        return wanted(properties, default)
     except exceptions.InvalidProperty:
         return True
 

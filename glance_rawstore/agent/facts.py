@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Glance and Ceph say of one image: values only, no I/O.
+
+Core; times are in seconds, those of the clock since the epoch.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from glance_rawstore.lifecycle.attempts import Attempts
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """The image as Glance has it.
+
+    :param importing: Glance's import lock is held
+    :param has_data: it has a location besides that of its copy
+    :param updated_at: when somebody changed it last
+    """
+
+    status: str
+    disk_format: str | None
+    container_format: str | None
+    properties: Mapping[str, str]
+    importing: bool = False
+    has_data: bool = True
+    updated_at: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """A committed copy.
+
+    :param by_wish: it was made because it was wished for, and goes with the
+        wish; one that an admin made by ``copy-image`` does not
+    """
+
+    rbd_id: str
+    by_wish: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A ``.part``.
+
+    :param leased: a living worker has the lease on it
+    :param protected: it has its protected snapshot, hence all of its data
+    :param by_wish: as for :class:`Copy`
+    """
+
+    rbd_id: str
+    leased: bool = False
+    protected: bool = False
+    by_wish: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Trashed:
+    """A copy in the RBD trash.
+
+    :param in_use: clones, or a writer, need it
+    """
+
+    rbd_id: str
+    in_use: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task of ours that has not ended.
+
+    :param status: pending or processing
+    :param age: seconds since it was created
+    :param idle: seconds since its worker was heard of
+    """
+
+    task_id: str
+    status: str
+    age: float
+    idle: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """All that is known of one image.
+
+    :param known: Glance has, or had, such an image
+    :param image: None when it was deleted
+    :param rows: metadata of the locations that name its copy
+    """
+
+    image_id: str
+    known: bool = True
+    image: Image | None = None
+    rows: tuple[Mapping[str, Any], ...] = ()
+    copy: Copy | None = None
+    part: Part | None = None
+    trashed: tuple[Trashed, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    attempts: Attempts | None = None

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to do about one image, from what is known of it. Core: pure.
+
+Carrying a plan out and planning again gives an empty plan. Only what is
+named like a copy can become a fact, so a plan never touches what else lies
+in the raw pool: Nova's snapshots, somebody's only original.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from glance_rawstore import safety
+from glance_rawstore.agent.facts import Copy
+from glance_rawstore.agent.facts import Facts
+from glance_rawstore.agent.facts import Part
+from glance_rawstore.agent.facts import Task
+from glance_rawstore.agent.policy import Policy
+from glance_rawstore.agent.policy import Wish
+from glance_rawstore.agent.policy import metadata
+from glance_rawstore.agent.policy import wish
+
+#: Seconds that a changed image is left alone, so that the import's own
+#: conversion comes first.
+SETTLE = 5.0
+#: Seconds for which a pending task keeps others from converting. Its worker
+#: may wait for hours for a free slot, while another node has one.
+QUEUED = 30.0
+#: Seconds without a message after which a task's worker is taken for dead.
+#: A living one tells something every 10 s at least.
+ORPHANED = 60.0
+
+#: Statuses of images whose locations may be changed.
+_SETTLED = frozenset({'active', 'deactivated'})
+
+
+class Kind(enum.StrEnum):
+    """What can be done. In the order in which it is done."""
+
+    REAP = 'reap'
+    COMMIT = 'finish commit'
+    CLEAR_PART = 'clear dead part'
+    PUT_LOCATION = 'put location'
+    REMOVE_LOCATION = 'remove location'
+    DELETE = 'delete copy'
+    SUCCEED_TASK = 'close task'
+    FAIL_TASK = 'fail task'
+    FORGET = 'forget attempts'
+    CONVERT = 'make copy'
+
+
+@dataclasses.dataclass(frozen=True)
+class Action:
+    """One thing to do.
+
+    :param reason: for the operator
+    :param target: the RBD image's internal id, or the task's id
+    """
+
+    kind: Kind
+    image_id: str
+    reason: str
+    target: str = ''
+
+
+def plan(facts: Facts, policy: Policy, now: float) -> list[Action]:
+    """Everything to do about one image, in the order in which to do it.
+
+    :param now: seconds since the epoch
+    """
+    if facts.known:
+        return [*_reaping(facts), *_Plan(facts, policy, now).actions()]
+    # Glance may have another database than this one: copies are left alone.
+    found = list(_reaping(facts))
+    if facts.attempts is not None:
+        reason = 'no such image is known'
+        found.append(Action(Kind.FORGET, facts.image_id, reason))
+    return found
+
+
+def _reaping(facts: Facts) -> Iterator[Action]:
+    for trashed in facts.trashed:
+        if not trashed.in_use:
+            yield Action(
+                Kind.REAP,
+                facts.image_id,
+                'it was deleted, and nothing uses it any more',
+                trashed.rbd_id,
+            )
+
+
+class _Plan:
+    """The plan for one image that Glance knows."""
+
+    def __init__(self, facts: Facts, policy: Policy, now: float) -> None:
+        self._facts = facts
+        self._policy = policy
+        self._now = now
+        image = facts.image
+        self._wish = wish(image, policy) if image else Wish.UNWANTED
+        self._due = self._when_to_try()
+        self._stays = self._copy_stays()
+        part = facts.part
+        leased, dead = _split(part)
+        self._deletes = not self._stays and (
+            facts.copy is not None or (leased and self._wish == Wish.UNWANTED)
+        )
+        self._working = leased and not self._deletes
+        # A dead worker's .part is kept for the next attempt, if there is one.
+        self._pending = self._working or (
+            dead
+            and not self._stays
+            and not self._deletes
+            and self._due is not None
+        )
+
+    def _when_to_try(self) -> float | None:
+        """When a copy may be made, seconds since the epoch; None for never."""
+        image, policy = self._facts.image, self._policy
+        if (
+            image is None
+            or self._wish not in (Wish.WANTED, Wish.UNREADABLE)
+            or not policy.makes
+            or image.status != 'active'
+            or not image.has_data
+            or image.disk_format in safety.ALREADY_RAW
+        ):
+            return None
+        due = policy.retry.after(self._facts.attempts, policy.version(image))
+        return None if due is None else max(due, image.updated_at + SETTLE)
+
+    def _copy_stays(self) -> bool:
+        """Whether there is an active copy when all is done."""
+        part = self._facts.part
+        found: Copy | Part | None = self._facts.copy
+        if found is None and part is not None and not part.leased:
+            found = part if part.protected else None
+        if found is None or self._wish == Wish.UNWANTED:
+            return False
+        return self._wish != Wish.ABSENT or not found.by_wish
+
+    def _action(self, kind: Kind, reason: str, target: str = '') -> Action:
+        return Action(kind, self._facts.image_id, reason, target)
+
+    def actions(self) -> list[Action]:
+        return [
+            *self._part(),
+            *self._locations(),
+            *self._copy(),
+            *self._tasks(),
+            *self._attempts(),
+            *self._conversion(),
+        ]
+
+    def _why_not(self) -> str:
+        if self._facts.image is None:
+            return 'the image was deleted'
+        return 'no copy is wanted any more'
+
+    def _part(self) -> Iterator[Action]:
+        facts = self._facts
+        if facts.part is None or facts.part.leased or self._pending:
+            return
+        if self._stays and facts.copy is None:
+            yield self._action(
+                Kind.COMMIT,
+                'all of it was written before its worker died',
+                facts.part.rbd_id,
+            )
+        else:
+            yield self._action(
+                Kind.CLEAR_PART,
+                'its worker died while it was written',
+                facts.part.rbd_id,
+            )
+
+    def _locations(self) -> Iterator[Action]:
+        facts = self._facts
+        if facts.image is None or facts.image.status not in _SETTLED:
+            return
+        if self._stays:
+            wanted = metadata(facts.image, self._policy, facts.rows)
+            if facts.rows != (wanted,):
+                yield self._action(Kind.PUT_LOCATION, self._wrong(wanted))
+        elif facts.rows and not self._pending:
+            reason = 'there is no copy'
+            if facts.copy is not None:
+                reason = self._why_not()
+            yield self._action(Kind.REMOVE_LOCATION, reason)
+
+    def _wrong(self, wanted: Mapping[str, Any]) -> str:
+        rows = self._facts.rows
+        if not rows:
+            return 'the copy is active and its location was lost'
+        if len(rows) > 1:
+            return f'the copy has {len(rows)} locations'
+        if rows[0].get('status') != wanted['status']:
+            return f'the copy is {wanted["status"]}, its location says not'
+        if rows[0].get('metrics') != wanted['metrics']:
+            return 'the wish for its weight has changed'
+        return 'it does not say what it should'
+
+    def _copy(self) -> Iterator[Action]:
+        if self._deletes:
+            yield self._action(Kind.DELETE, self._why_not())
+
+    def _tasks(self) -> Iterator[Action]:
+        for task in self._facts.tasks:
+            if self._working or task.idle <= ORPHANED:
+                continue
+            if self._stays:
+                yield self._action(
+                    Kind.SUCCEED_TASK,
+                    'its worker died when the copy was ready',
+                    task.task_id,
+                )
+            else:
+                yield self._action(
+                    Kind.FAIL_TASK, 'its worker died', task.task_id
+                )
+
+    def _attempts(self) -> Iterator[Action]:
+        if self._facts.attempts is None or self._working:
+            return
+        if self._stays:
+            yield self._action(Kind.FORGET, 'the copy is there')
+        elif self._wish in (Wish.UNWANTED, Wish.ABSENT):
+            yield self._action(Kind.FORGET, self._why_not())
+
+    def _conversion(self) -> Iterator[Action]:
+        image, due = self._facts.image, self._due
+        if image is None or due is None or due > self._now:
+            return
+        if self._stays or self._working or image.importing:
+            return
+        if any(map(_keeps_others_off, self._facts.tasks)):
+            return
+        known = self._facts.attempts
+        reason = 'a copy is wanted'
+        if known is not None:
+            reason = f'attempt {known.count + 1}, after: {known.error}'
+        yield self._action(Kind.CONVERT, reason)
+
+
+def _split(part: Part | None) -> tuple[bool, bool]:
+    """Whether there is a living worker's ``.part``, or a dead one's."""
+    if part is None:
+        return False, False
+    return part.leased, not part.leased
+
+
+def _keeps_others_off(task: Task) -> bool:
+    """Whether the worker of an open task is to be left to its work."""
+    if task.idle > ORPHANED:
+        return False
+    return task.status != 'pending' or task.age < QUEUED

@@ -11,6 +11,7 @@ and the lock is free, nobody has been at it.
 """
 
 import logging
+import struct
 import threading
 import uuid
 from typing import Any
@@ -23,6 +24,29 @@ LOG = logging.getLogger(__name__)
 _NAME = 'glance_rawstore'
 # LIBRADOS_LOCK_FLAG_MAY_RENEW in librados.h: take it, or renew what is ours.
 _MAY_RENEW = 1
+
+
+def held(ioctx: Any, rbd_id: str) -> bool:
+    """Whether a living worker has the lease on an image; changes nothing.
+
+    The bindings of 16.2 cannot list the holders of a lock, so its object
+    class is asked itself (``cls_lock_get_info_op`` and ``_reply`` in Ceph's
+    src/cls/lock/cls_lock_ops.h); it leaves out those that ran out.
+
+    :param rbd_id: internal id of the RBD image
+    """
+    name = _NAME.encode()
+    request = struct.pack('<I', len(name)) + name
+    header = struct.pack('<BBI', 1, 1, len(request))
+    try:
+        with ceph.translated():
+            _size, reply = ioctx.execute(
+                f'rbd_header.{rbd_id}', 'lock', 'get_info', header + request
+            )
+    except exceptions.NotFound:
+        return False
+    (holders,) = struct.unpack_from('<I', reply, struct.calcsize('<BBI'))
+    return bool(holders)
 
 
 class Lease:

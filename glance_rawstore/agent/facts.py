@@ -46,13 +46,13 @@ class Part:
     """A ``.part``.
 
     :param leased: a living worker has the lease on it
-    :param protected: it has its protected snapshot, hence all of its data
+    :param whole: it has its snapshot, hence all of its data
     :param by_wish: as for :class:`Copy`
     """
 
     rbd_id: str
     leased: bool = False
-    protected: bool = False
+    whole: bool = False
     by_wish: bool = True
 
 

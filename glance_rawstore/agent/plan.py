@@ -135,7 +135,7 @@ class _Plan:
         part = self._facts.part
         found: Copy | Part | None = self._facts.copy
         if found is None and part is not None and not part.leased:
-            found = part if part.protected else None
+            found = part if part.whole else None
         if found is None or self._wish == Wish.UNWANTED:
             return False
         return self._wish != Wish.ABSENT or not found.by_wish

@@ -5,7 +5,9 @@ import contextlib
 
 import pytest
 
+from glance_rawstore import ceph
 from glance_rawstore import exceptions
+from glance_rawstore import lease as module
 from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle.states import Status
 from tests.waiting import eventually
@@ -145,3 +147,29 @@ class LeaseContract:
                 ):
                     pass
             assert not lease.lost
+
+    def test_everybody_can_see_whether_a_worker_has_it(self, world):
+        _, rbd_id = world.begin()
+        ioctx = world.other_node().ioctx
+
+        assert not module.held(ioctx, rbd_id)
+        with held(world.pool, rbd_id):
+            assert module.held(ioctx, rbd_id)
+        assert not module.held(ioctx, rbd_id)
+
+    def test_one_that_ran_out_is_not_seen(self, world):
+        _, rbd_id = world.begin()
+        dies(world.pool, rbd_id)
+        assert module.held(world.pool.ioctx, rbd_id)
+
+        world.pass_time(DURATION + 0.01)
+
+        eventually(
+            lambda: not module.held(world.pool.ioctx, rbd_id), 'it ran out', 5
+        )
+
+    def test_looking_makes_nothing(self, world):
+        assert not module.held(world.pool.ioctx, '123456789abc')
+
+        with pytest.raises(exceptions.NotFound), ceph.translated():
+            world.pool.ioctx.stat('rbd_header.123456789abc')

@@ -84,6 +84,7 @@ class Pool:
     :ivar has_trash: the object of the trash is there, as it is after the
         first use; a full pool has no room for a new one
     :ivar strays: objects that belong to no image
+    :ivar omaps: key-value maps of such objects
     """
 
     name: str
@@ -94,6 +95,9 @@ class Pool:
     full: bool = False
     has_trash: bool = False
     strays: set[str] = dataclasses.field(default_factory=set)
+    omaps: dict[str, dict[str, bytes]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def every_image(self) -> Iterator[Image]:
         yield from self.images.values()

@@ -3,7 +3,9 @@
 
 import errno
 import itertools
+import struct
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.fakes import bindings
@@ -22,17 +24,33 @@ LIBRADOS_CREATE_EXCLUSIVE = 1
 LIBRADOS_CREATE_IDEMPOTENT = 0
 
 
-class WriteOpCtx:
-    """An operation that can create an object, and nothing else."""
+def _later(found: list[Any]) -> Iterator[Any]:
+    """What an operation will find, once it was operated."""
+    yield from found
 
-    def __enter__(self) -> 'WriteOpCtx':
+
+class _Operation:
+    """Steps that are taken together when it is operated."""
+
+    def __init__(self) -> None:
+        self.steps: list[Callable[[dict[str, bytes]], None]] = []
+
+    def __enter__(self) -> '_Operation':
         return self
 
     def __exit__(self, *_exc: Any) -> None:
         pass
 
+
+class WriteOpCtx(_Operation):
+    """An operation that can create an object and write its omap."""
+
     def new(self, exclusive: int | None = None) -> None:
         assert exclusive == LIBRADOS_CREATE_IDEMPOTENT, 'not needed yet'
+
+
+class ReadOpCtx(_Operation):
+    """An operation that reads an omap."""
 
 
 class Rados:
@@ -132,6 +150,76 @@ class Ioctx:
     def operate_write_op(self, operation: WriteOpCtx, key: str) -> None:
         if self._image(key) is None:
             self._create(key)
+        for step in operation.steps:
+            step(self.pool.omaps.setdefault(key, {}))
+
+    def operate_read_op(self, operation: ReadOpCtx, key: str) -> None:
+        self.stat(key)
+        for step in operation.steps:
+            step(self.pool.omaps.get(key, {}))
+
+    def set_omap(
+        self,
+        operation: WriteOpCtx,
+        keys: tuple[str, ...],
+        values: tuple[bytes, ...],
+    ) -> None:
+        new = dict(zip(keys, values, strict=True))
+        operation.steps.append(lambda omap: omap.update(new))
+
+    def remove_omap_keys(
+        self, operation: WriteOpCtx, keys: tuple[str, ...]
+    ) -> None:
+        def remove(omap: dict[str, bytes]) -> None:
+            for key in keys:
+                omap.pop(key, None)
+
+        operation.steps.append(remove)
+
+    def get_omap_vals(
+        self, operation: ReadOpCtx, start: str, prefix: str, limit: int
+    ) -> tuple[Iterator[tuple[str, bytes]], int]:
+        found: list[tuple[str, bytes]] = []
+
+        def read(omap: dict[str, bytes]) -> None:
+            after = [
+                (key, omap[key])
+                for key in sorted(omap)
+                if key > start and key.startswith(prefix)
+            ]
+            found.extend(after[:limit])
+
+        operation.steps.append(read)
+        return _later(found), 0
+
+    def get_omap_vals_by_keys(
+        self, operation: ReadOpCtx, keys: tuple[str, ...]
+    ) -> tuple[Iterator[tuple[str, bytes]], int]:
+        found: list[tuple[str, bytes]] = []
+        operation.steps.append(
+            lambda omap: found.extend(
+                (key, omap[key]) for key in keys if key in omap
+            )
+        )
+        return _later(found), 0
+
+    def execute(
+        self, key: str, cls: str, method: str, data: bytes
+    ) -> tuple[int, bytes]:
+        """The object class of locks, asked who holds one."""
+        assert (cls, method) == ('lock', 'get_info'), 'not needed yet'
+        image = self._image(key)
+        if image is None:
+            raise _error(errno.ENOENT, f'failed to execute on {key}')
+        version, compat, size = struct.unpack_from('<BBI', data)
+        body = data[struct.calcsize('<BBI') :]
+        assert (version, compat, size) == (1, 1, len(body))
+        (length,) = struct.unpack_from('<I', body)
+        lock = image.locks.get(body[4 : 4 + length].decode())
+        held = lock is not None and lock.until > self.cluster.clock()
+        reply = struct.pack('<I', int(held))
+        reply = struct.pack('<BBI', 1, 1, len(reply)) + reply
+        return len(reply), reply
 
     def _create(self, key: str) -> None:
         there = {*self.pool.strays, *([_TRASH] if self.pool.has_trash else [])}

@@ -18,6 +18,7 @@ from glance_rawstore import ceph
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.raw_pool import RawPool
 from tests.cluster import Cluster
+from tests.contract.attempts import AttemptsContract
 from tests.contract.clones import CloneContract
 from tests.contract.clones import consumer
 from tests.contract.discard import DiscardContract
@@ -178,6 +179,10 @@ class TestInventory(InventoryContract):
 
 
 class TestLease(LeaseContract):
+    """In Ceph."""
+
+
+class TestAttempts(AttemptsContract):
     """In Ceph."""
 
 

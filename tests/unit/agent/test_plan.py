@@ -193,12 +193,12 @@ def but(facts, **changes):
             id='worker died, image deleted',
         ),
         pytest.param(
-            but(WANTED, part=Part('p', protected=True)),
+            but(WANTED, part=Part('p', whole=True)),
             ['finish commit', 'put location'],
             id='the commit was interrupted',
         ),
         pytest.param(
-            but(WANTED, image=image('no'), part=Part('p', protected=True)),
+            but(WANTED, image=image('no'), part=Part('p', whole=True)),
             ['clear dead part'],
             id='the commit of an unwanted copy was interrupted',
         ),

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attempts at copies, kept where every node sees them: in the raw pool.
+
+One object, :data:`OBJECT`, with an entry for each image in its omap. Entries
+are few, those of images whose copy could not be made, and they are gone with
+the copy or the image. Who makes a copy has the lease on it, so that an entry
+has one writer.
+"""
+
+import logging
+from typing import Any
+
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+from glance_rawstore.lifecycle import attempts
+from glance_rawstore.lifecycle.attempts import Attempts
+
+LOG = logging.getLogger(__name__)
+
+#: Name of the object.
+OBJECT = 'glance_rawstore.attempts'
+
+#: Entries read at once.
+_PAGE = 1000
+
+
+def read(ioctx: Any, image_id: str) -> Attempts | None:
+    """What is known of the attempts at one image.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    try:
+        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+            found, _ = ioctx.get_omap_vals_by_keys(operation, (image_id,))
+            ioctx.operate_read_op(operation, OBJECT)
+            entries = dict(found)
+    except exceptions.NotFound:
+        return None
+    value = entries.get(image_id)
+    return None if value is None else attempts.decode(value)
+
+
+def read_all(ioctx: Any) -> dict[str, Attempts]:
+    """What is known of the attempts at all images, by image.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    found: dict[str, Attempts] = {}
+    start = ''
+    while page := _page(ioctx, start):
+        start = page[-1][0]
+        for image_id, value in page:
+            decoded = attempts.decode(value)
+            if decoded is not None:
+                found[image_id] = decoded
+    return found
+
+
+def _page(ioctx: Any, start: str) -> list[tuple[str, bytes]]:
+    """The entries after that key, in their order."""
+    try:
+        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+            found, _ = ioctx.get_omap_vals(operation, start, '', _PAGE)
+            ioctx.operate_read_op(operation, OBJECT)
+            return list(found)
+    except exceptions.NotFound:
+        return []
+
+
+def write(ioctx: Any, image_id: str, value: Attempts) -> None:
+    """Keep what is known of the attempts at one image.
+
+    :raises NoSpace: the pool is full, and this would be its first entry
+    :raises CephUnavailable: the cluster does not answer
+    """
+    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+        ioctx.set_omap(operation, (image_id,), (attempts.encode(value),))
+        ioctx.operate_write_op(operation, OBJECT)
+
+
+def forget(ioctx: Any, image_id: str) -> None:
+    """Remove what is known of one image; accepts "already gone".
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    if read(ioctx, image_id) is None:
+        return  # writing would create the object
+    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+        ioctx.remove_omap_keys(operation, (image_id,))
+        ioctx.operate_write_op(operation, OBJECT)

@@ -46,9 +46,10 @@ class Requester:
 
 def _is_of_copy(task: Mapping[str, Any]) -> bool:
     """Whether a task is one of ours; a tenant's may hold anything."""
-    task_input = task.get('input') or {}
-    method = (task_input.get('import_req') or {}).get('method') or {}
-    return bool(method.get('name') == _METHOD)
+    found: Any = task.get('input')
+    for key in ('import_req', 'method', 'name'):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return bool(found == _METHOD)
 
 
 def _copy_task(task: Mapping[str, Any]) -> CopyTask:

@@ -2,6 +2,7 @@
 """The answers of the raw view, made from those that Glance gives."""
 
 import enum
+import json
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -108,7 +109,7 @@ class Answers:
     ) -> webob.Response:
         """A create or an update; our properties are not for writing."""
         try:
-            body = request.json
+            body = json.loads(request.body)
         except (ValueError, RecursionError):
             return self._ask(request)  # for Glance to refuse
         if names := writes.ours(body):
@@ -116,7 +117,7 @@ class Answers:
                 return webob.exc.HTTPForbidden(
                     explanation=f'Attribute {min(names)!r} is read-only.'
                 )
-            request.json = writes.without_ours(body)
+            request.body = json.dumps(writes.without_ours(body)).encode()
         return self._shown(self._ask(request), audience)
 
     def _list(
@@ -165,8 +166,12 @@ class Answers:
         self, request: webob.Request, image_id: str
     ) -> webob.Response:
         answer = self._ask(request)
+        if answer.status_int != 200:
+            return answer
         image = self._facts.image(image_id)
-        if answer.status_int != 200 or image is None:
+        if image is None:
+            # Deleted since; what it was cannot be told any more.
+            answer.json = []
             return answer
         seen = {'id': image.image_id, **image.properties}
         answer.json = representation.locations_for_service(

@@ -3,7 +3,8 @@
 
 One connection for each raw store is kept open. Ceph away must cost no
 request more than seconds, and most of them nothing: after an error it is not
-asked for a while, and images are shown as their originals meanwhile.
+asked for a while, and then by one request at a time until it answers. Images
+are shown as their originals meanwhile.
 """
 
 import contextlib
@@ -30,6 +31,8 @@ LOG = logging.getLogger(__name__)
 TIMEOUT = 5
 #: Seconds for which Ceph is not asked after an error.
 PAUSE = 10.0
+#: Seconds that requests wait for the one that connects first.
+PATIENCE = 1.0
 #: Seconds for which what is in the trash is remembered.
 TRASH_AGE = 2.0
 #: Headers of active copies that are remembered; some 200 bytes each.
@@ -50,7 +53,9 @@ class Window:
         self.settings = dataclasses.replace(store.rbd, timeout=timeout)
         self._store = store
         self._options = chosen
-        self._lock = threading.Lock()
+        self._answers = False
+        # Held by the one request that asks while it is False.
+        self._trial = threading.Lock()
         self._open = contextlib.ExitStack()
         self._pool: raw_pool.RawPool | None = None
         self._fsid = ''
@@ -68,10 +73,23 @@ class Window:
         :param trash: look for those in the trash as well
         :returns: (image id, copy) of each
         """
+        if self._answers:
+            return self._ask(images, trash)
+        patience = 0.0 if self._closed_until else PATIENCE
+        if not self._trial.acquire(timeout=patience):
+            return []
+        try:
+            return self._ask(images, trash)
+        finally:
+            self._trial.release()
+
+    def _ask(
+        self, images: Mapping[str, int], trash: bool
+    ) -> list[tuple[str, Copy]]:
         if time.monotonic() < self._closed_until:
             return []
         try:
-            return list(self._look(self.pool(), images, trash))
+            found = list(self._look(self._connected(), images, trash))
         except exceptions.RawStoreError as exc:
             LOG.warning(
                 'Images are shown as their originals for the next %.0f s, '
@@ -80,22 +98,29 @@ class Window:
                 self._store.name,
                 exc,
             )
+            self._answers = False
             self._closed_until = time.monotonic() + PAUSE
             return []
+        self._answers = True
+        return found
 
-    def pool(self) -> raw_pool.RawPool:
+    def _connected(self) -> raw_pool.RawPool:
         """The pool; connected at the first use, in the process that uses it.
+
+        Only ever by the one request that tries.
 
         :raises CephUnavailable: the cluster does not answer
         """
-        with self._lock:
-            if self._pool is None:
-                self._pool = self._open.enter_context(
+        if self._pool is None:
+            with contextlib.ExitStack() as stack:
+                pool = stack.enter_context(
                     raw_pool.RawPool.open(self.settings)
                 )
                 with ceph.translated():
-                    self._fsid = str(self._pool.client.get_fsid())
-            return self._pool
+                    self._fsid = str(pool.client.get_fsid())
+                self._open = stack.pop_all()
+            self._pool = pool
+        return self._pool
 
     def _look(
         self, pool: raw_pool.RawPool, images: Mapping[str, int], trash: bool

@@ -37,11 +37,11 @@ class Facts:
         """Every raw store's pool and usual weight, by the store's name."""
         with self._lock:
             if self._windows is None:
-                self._windows = {}
+                found = {}
                 for store in stores.raw_stores(stores.read(self._conf)):
                     chosen = options.Options.read(self._conf, store.name)
-                    window = Window(store, chosen)
-                    self._windows[store.name] = window, chosen.weight
+                    found[store.name] = Window(store, chosen), chosen.weight
+                self._windows = found
             return self._windows
 
     @property

@@ -100,12 +100,20 @@ def shows(image: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> bool:
 
 def _passes(image: Mapping[str, Any], name: str, value: str) -> bool:
     if name in _EQUAL:
-        values = [value]
-        if value.startswith('in:'):
-            values = value.removeprefix('in:').split(',')
-        return image.get(name) in values
+        return image.get(name) in _values(value)
     size = image.get('size')
     if size is None:
         return False
     bound = int(value)
     return bool(size >= bound if name == 'size_min' else size <= bound)
+
+
+def _values(value: str) -> list[str]:
+    """Those that a filter lets pass, by Glance's operators ``in`` and ``eq``.
+
+    Quotes around a value mean nothing, as none of these has a comma in it.
+    """
+    if value.startswith('in:'):
+        values = value.removeprefix('in:').split(',')
+        return [found.strip('"') for found in values]
+    return [value.removeprefix('eq:')]

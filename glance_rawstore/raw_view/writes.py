@@ -43,8 +43,12 @@ def _changed(change: Any) -> set[str]:
 
 
 def _root(pointer: Any) -> str:
-    """First name of a JSON pointer (RFC 6901), its escapes undone."""
+    """First name of a JSON pointer (RFC 6901), its escapes undone.
+
+    Read as generously as Glance does: it takes more than one slash before a
+    name and spaces around it (``_decode_json_pointer``, glance 33).
+    """
     if not isinstance(pointer, str):
         return ''
-    name = pointer.removeprefix('/').split('/', 1)[0]
-    return name.replace('~1', '/').replace('~0', '~')
+    name = pointer.lstrip('/').split('/', 1)[0]
+    return name.replace('~1', '/').replace('~0', '~').strip()

@@ -11,7 +11,8 @@ pytest.register_assert_rewrite(
     *(
         f'tests.contract.{name}'
         for name in (
-            *('clones', 'discard', 'inventory', 'lease', 'mishaps'),
+            *('clones', 'directory', 'discard', 'inventory', 'lease'),
+            *('attempts', 'mishaps'),
             *('raw_pool', 'world'),
         )
     )

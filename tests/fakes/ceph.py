@@ -83,6 +83,8 @@ class Pool:
     :ivar full: it takes nothing that makes it grow
     :ivar has_trash: the object of the trash is there, as it is after the
         first use; a full pool has no room for a new one
+    :ivar has_directory: the object that names the images is there, as it is
+        from the first image on
     :ivar strays: objects that belong to no image
     :ivar omaps: key-value maps of such objects
     """
@@ -94,6 +96,7 @@ class Pool:
     )
     full: bool = False
     has_trash: bool = False
+    has_directory: bool = False
     strays: set[str] = dataclasses.field(default_factory=set)
     omaps: dict[str, dict[str, bytes]] = dataclasses.field(
         default_factory=dict

@@ -10,12 +10,12 @@ from typing import Any
 
 from tests.fakes import bindings
 from tests.fakes import ceph
+from tests.fakes import omap as rbd_omap
 
 globals().update(bindings.RADOS_ERRORS)
 
 _error = bindings.rados_error
 _numbers = itertools.count(4100)
-_HEADER = 'rbd_header.'
 _TRASH = 'rbd_trash'
 # LIBRADOS_LOCK_FLAG_MAY_RENEW
 _MAY_RENEW = 1
@@ -131,12 +131,12 @@ class Ioctx:
     def _image(self, key: str) -> ceph.Image | None:
         self.cluster.check(self, _error)
         for image in self.pool.every_image():
-            if key == _HEADER + image.number:
+            if key == rbd_omap.HEADER + image.number:
                 return image
         return None
 
     def stat(self, key: str) -> tuple[int, time.struct_time]:
-        if self._image(key) is None and key not in self.pool.strays:
+        if self._image(key) is None and not self._is_there(key):
             raise _error(errno.ENOENT, f'Failed to stat {key!r}')
         return 0, time.gmtime(self.cluster.clock())
 
@@ -155,8 +155,25 @@ class Ioctx:
 
     def operate_read_op(self, operation: ReadOpCtx, key: str) -> None:
         self.stat(key)
+        before, after = self.cluster.events('operate_read_op')
+        before()
+        omap = self._omap(key)
         for step in operation.steps:
-            step(self.pool.omaps.get(key, {}))
+            step(omap)
+        after()
+
+    def _omap(self, key: str) -> dict[str, bytes]:
+        image = self._image(key)
+        if image is not None:
+            return rbd_omap.header(image)
+        if key == rbd_omap.DIRECTORY:
+            return rbd_omap.directory(self.pool)
+        return self.pool.omaps.get(key, {})
+
+    def _is_there(self, key: str) -> bool:
+        if key == rbd_omap.DIRECTORY:
+            return self.pool.has_directory
+        return key in self.pool.strays
 
     def set_omap(
         self,
@@ -198,7 +215,7 @@ class Ioctx:
         found: list[tuple[str, bytes]] = []
         operation.steps.append(
             lambda omap: found.extend(
-                (key, omap[key]) for key in keys if key in omap
+                (key, omap[key]) for key in sorted({*keys}) if key in omap
             )
         )
         return _later(found), 0

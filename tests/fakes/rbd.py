@@ -53,6 +53,7 @@ class RBD:
         if name in ioctx.pool.images:
             raise error(errno.EEXIST, name)
         cluster = ioctx.cluster
+        ioctx.pool.has_directory = True
         ioctx.pool.images[name] = ceph.Image(
             f'{cluster.new_number():x}',
             name,

@@ -21,6 +21,7 @@ from tests.cluster import Cluster
 from tests.contract.attempts import AttemptsContract
 from tests.contract.clones import CloneContract
 from tests.contract.clones import consumer
+from tests.contract.directory import DirectoryContract
 from tests.contract.discard import DiscardContract
 from tests.contract.inventory import InventoryContract
 from tests.contract.lease import LeaseContract
@@ -163,6 +164,10 @@ def world(pools: Cluster) -> Iterator[RealWorld]:
 
 
 class TestRawPool(RawPoolContract):
+    """In Ceph."""
+
+
+class TestDirectory(DirectoryContract):
     """In Ceph."""
 
 

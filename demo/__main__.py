@@ -22,7 +22,7 @@ it is cloned and booted from, the image is deleted, and the raw copy goes with
 the last clone. Every command is one that you could type, every output is
 real, and every claim is checked.
 
-It takes about a minute, needs neither root nor a network, and leaves nothing
+It takes a minute or two, needs neither root nor a network, and leaves nothing
 behind, on Ctrl-C either.
 """
 

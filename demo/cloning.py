@@ -24,13 +24,13 @@ def clone(play: Play) -> None:
     """Clone the raw copy, and compare the clone with the tenant's file."""
     play.screen.say(
         'What Cinder does for a volume from an image, and Nova for a disk: a '
-        'copy-on-write clone. The cephx user cinder may only read the pool of '
-        'raw copies.'
+        'copy-on-write clone of the location that Glance has told. The cephx '
+        'user cinder may only read the pool of raw copies.'
     )
     cinder = play.cinder
-    cloned = cinder.run(
-        f'rbd --id cinder clone images_raw/${{IMAGE}}_raw@snap {VOLUME}'
-    )
+    pool, name, snapshot = play.raw_url.split('/')[-3:]
+    cinder.export('LOCATION', f'{pool}/{name}@{snapshot}')
+    cloned = cinder.run(f'rbd --id cinder clone $LOCATION {VOLUME}')
     play.facts['clone_milliseconds'] = round(cloned.seconds * 1000, 1)
     cinder.run(f"rbd --id cinder info {VOLUME} | grep -E 'size|parent'")
     compared = cinder.run(

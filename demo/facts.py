@@ -27,6 +27,10 @@ def _seconds(value: Value) -> str:
     return f'{value:.1f} s'
 
 
+def _milliseconds(value: Value) -> str:
+    return f'{value:.0f} ms'
+
+
 def _as_is(value: Value) -> str:
     return str(value)
 
@@ -50,9 +54,12 @@ FACTS: dict[str, tuple[str, Callable[[Value], str]]] = {
         lambda value: f'{value:.0f} MiB/s',
     ),
     'raw_copy_used_bytes': ('the raw copy uses', size),
+    'raw_view_seconds': ('from command to Cinder seeing it', _seconds),
+    'tenant_get_milliseconds': ('GET of the image, by Alice', _milliseconds),
+    'service_get_milliseconds': ('the same, by Cinder', _milliseconds),
     'clone_milliseconds': (
         'rbd clone of the raw copy',
-        lambda value: f'{value:.0f} ms',
+        _milliseconds,
     ),
     'compare_seconds': ('reading and comparing all of the clone', _seconds),
     'boot_seconds': ('booting from the clone', _seconds),

@@ -7,11 +7,13 @@ import hashlib
 import json
 import re
 import time
+from typing import Any
 
 from demo.checks import Unexpected
 from demo.facts import size
 from demo.following import Follower
 from demo.play import FILE
+from demo.play import SERVICE
 from demo.play import Play
 from demo.preparing import MIB
 
@@ -45,16 +47,23 @@ def watch(play: Play) -> None:
     facts = play.facts
     play.screen.say(
         'Glance stores the file and sets the image active, as ever. Then the '
-        'raw copy is made in the background. Alice can follow both: here, '
-        'GET /v2/images/$IMAGE and /v2/images/$IMAGE/tasks are asked five '
-        'times a second; seconds count from the command above.'
+        'raw copy is made in the background. Alice can follow it on the image '
+        'itself, and in a task: here, GET /v2/images/$IMAGE and '
+        '/v2/images/$IMAGE/tasks are asked five times a second; seconds count '
+        'from the command above.'
     )
-    client = play.stage.client('alice')
-    seen = Follower(client, play.image_id, play.began, play.screen).follow()
+    seen = Follower(
+        play.stage.client('alice'),
+        play.stage.client('alice', SERVICE),
+        play.image_id,
+        play.began,
+        play.screen,
+    ).follow()
     result = seen.task['result']
     play.task_id = seen.task['id']
     facts['image_active_seconds'] = seen.image_active
     facts['raw_active_seconds'] = seen.raw_active
+    facts['raw_view_seconds'] = seen.raw_view
     facts['conversion_seconds'] = result['seconds']
     facts['raw_copy_used_bytes'] = result['bytes_used']
     rate = result['bytes_used'] / MIB / result['seconds']
@@ -63,6 +72,11 @@ def watch(play: Play) -> None:
     play.expect(
         seen.image_active < seen.raw_active,
         'The image was active before its raw copy was.',
+    )
+    play.expect(
+        seen.statuses == ['pending', 'active'],
+        'The image itself told that its copy was pending, then active.',
+        seen.statuses,
     )
     play.expect(
         any('%' in message for message in seen.messages),
@@ -91,12 +105,19 @@ def look(play: Play) -> None:
 
 def _show_locations(play: Play) -> None:
     """Print the locations; the glance command squeezes them into a cell."""
-    play.screen.say('The locations in what GET /v2/images/$IMAGE answers:')
-    image = play.stage.client('admin').images.get(play.image_id)
-    for location in image.locations:
+    play.screen.say(
+        'Its locations, which Glance tells an admin: the answer to '
+        'GET /v2/images/$IMAGE/locations.'
+    )
+    for location in _locations(play):
         play.screen.output(location['url'])
         metadata = '    ' + json.dumps(location['metadata'])
         play.screen.long_output(metadata, hang=4)
+
+
+def _locations(play: Play) -> list[dict[str, Any]]:
+    images = play.stage.client('admin').images
+    return list(images.get_image_locations(play.image_id))
 
 
 def _digest(play: Play, name: str, kind: str) -> str:
@@ -125,7 +146,7 @@ def _expect_raw_location(play: Play) -> None:
     play.expect(stores == ['ceph', 'raw'], 'It is in both stores.', stores)
     [raw] = (
         location['metadata']
-        for location in image.locations
+        for location in _locations(play)
         if location['metadata']['store'] == 'raw'
     )
     play.expect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
@@ -21,11 +22,15 @@ from tests.cluster.processes import run
 FILE = 'server.qcow2'
 VOLUME = 'volumes/volume-1'
 
+#: The service that makes it, by its user in Keystone and in Ceph.
+SERVICE = 'cinder'
+
 
 @dataclass
 class Play:
     """One run of the demo.
 
+    :param raw_url: where the raw copy is, as a service was told
     :param began: of the import command, in seconds of time.monotonic()
     """
 
@@ -34,6 +39,7 @@ class Play:
     facts: Facts = field(default_factory=Facts)
     image_id: str = ''
     task_id: str = ''
+    raw_url: str = ''
     began: float = 0.0
 
     @functools.cached_property
@@ -49,11 +55,23 @@ class Play:
     @functools.cached_property
     def cinder(self) -> Shell:
         """Who makes volumes, with Cinder's capabilities in Ceph."""
-        return self.stage.shell('cinder')
+        return self.stage.shell(SERVICE)
 
     def image(self) -> Any:
         """The image, as the tenant gets it from Glance."""
         return self.stage.client('alice').images.get(self.image_id)
+
+    def view(
+        self,
+        service: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """The image as Glance shows it to the tenant, all of the answer.
+
+        :param service: who acts for her, with a service token
+        :param headers: that are sent beside the tokens
+        """
+        return self.stage.get(f'/v2/images/{self.image_id}', service, headers)
 
     def copies(self) -> list[dict[str, Any]]:
         """All raw copies, as glance-rawstore puts them for programs."""

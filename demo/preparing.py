@@ -27,6 +27,10 @@ _EACH = 32
 _SHOW_OPTIONS = r"""
 sed -n '/^enabled_b/p; /^image_import_plugins/p; /^\[raw/,/^$/p' \
     $OS_GLANCE_CONFIG_DIR/glance-api.conf""".lstrip()
+_SHOW_FILTER = (
+    "grep -E '^keystone =|raw_view\\]|raw_view:' \\\n"
+    '    $OS_GLANCE_CONFIG_DIR/glance-api-paste.ini'
+)
 
 
 def start(play: Play) -> None:
@@ -49,6 +53,11 @@ def start(play: Play) -> None:
         "All that Glance's configuration says about raw copies is this:"
     )
     play.admin.run(_SHOW_OPTIONS)
+    screen.say(
+        'And in the pipeline of its API stands a filter, by which Cinder and '
+        'Nova find the copies:'
+    )
+    play.admin.run(_SHOW_FILTER)
 
 
 def _note_versions(play: Play) -> None:

@@ -7,9 +7,11 @@ Nothing but this module decides how things look.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from rich import box
 from rich import console
@@ -187,20 +189,56 @@ class Screen:
         self, headings: Sequence[str], rows: Sequence[Sequence[str]]
     ) -> None:
         """Print a table whose second column is of numbers."""
+        self._table(headings, rows, ('left', 'right'))
+
+    def side_by_side(
+        self, headings: Sequence[str], rows: Sequence[Sequence[str]]
+    ) -> None:
+        """Print a table of things to compare; a cell may be many lines."""
+        self._table(headings, rows, ['left'] * len(headings))
+
+    def _table(
+        self,
+        headings: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        sides: Sequence[Literal['left', 'right']],
+    ) -> None:
         self._turn('table', ('heading',))
         if self.is_terminal:
-            shown = table.Table(box=box.SIMPLE_HEAD, pad_edge=False)
-            shown.add_column(headings[0])
-            shown.add_column(headings[1], justify='right')
+            shown = table.Table(
+                box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+            )
+            for heading, side in zip(headings, sides, strict=True):
+                shown.add_column(heading, justify=side, overflow='fold')
             for row in rows:
-                shown.add_row(*row)
+                shown.add_row(*map(text.Text, row))
             self._console.print(shown)
             return
-        first, second = (
-            max(len(row[i]) for row in (headings, *rows)) for i in (0, 1)
+        for line in _plain_table(headings, rows, sides):
+            self.line(f'  {line}'.rstrip())
+
+
+def _plain_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    sides: Sequence[str],
+) -> Iterator[str]:
+    lines = [
+        line
+        for row in rows
+        for line in itertools.zip_longest(
+            *(cell.split('\n') for cell in row), fillvalue=''
         )
-        for row in (headings, ('-' * first, '-' * second), *rows):
-            self.line(f'  {row[0].ljust(first)}  {row[1].rjust(second)}')
+    ]
+    widths = [
+        max(map(len, column)) for column in zip(headings, *lines, strict=True)
+    ]
+    rules = ['-' * width for width in widths]
+    for line in (headings, rules, *lines):
+        yield '  '.join(
+            cell.rjust(width) if side == 'right' else cell.ljust(width)
+            for cell, width, side in zip(line, widths, sides, strict=True)
+        )
 
 
 class Bar:

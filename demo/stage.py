@@ -10,6 +10,7 @@ import contextlib
 import os
 import sysconfig
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,6 +36,17 @@ CINDER_CAPS = {
     'osd': f'profile rbd pool={VOLUMES}, profile rbd-read-only pool={RAW}',
 }
 
+_OPTIONS = {
+    'DEFAULT': {
+        # Its log is shown when something fails, so it should be readable.
+        'debug': False,
+        # Glance's defaults, which tell nobody of locations
+        'show_image_direct_url': False,
+        'show_multiple_locations': False,
+    }
+}
+_FILTERS = {'raw_view': 'glance_rawstore.raw_view:filter_factory'}
+
 
 class Stage:
     """Everything that is put up, and taken down again in any case."""
@@ -43,6 +55,7 @@ class Stage:
         self._screen = screen
         self._stack = contextlib.ExitStack()
         self._cloud: Cloud | None = None
+        self._sessions: dict[str | None, Any] = {}
 
     def __enter__(self) -> Stage:
         made = tempfile.TemporaryDirectory(prefix='glance-rawstore-demo-')
@@ -67,8 +80,7 @@ class Stage:
 
     def start_cloud(self) -> None:
         """Start Keystone and Glance."""
-        # Its log is shown when something fails, so it should be readable.
-        cloud = Cloud(self.cluster, {'DEFAULT': {'debug': False}})
+        cloud = Cloud(self.cluster, _OPTIONS, filters=_FILTERS)
         self._cloud = self._stack.enter_context(cloud)
         self.cluster.user('glance', GLANCE_CAPS)
 
@@ -84,9 +96,30 @@ class Stage:
 
     # Its people -----------------------------------------------------------
 
-    def client(self, user: str) -> Any:
-        """A user's client of Glance's v2 API."""
-        return self.cloud.client(user)
+    def client(self, user: str, service: str | None = None) -> Any:
+        """A user's client of Glance's v2 API.
+
+        :param service: who acts for the user, with a service token
+        """
+        return self.cloud.client(user, service)
+
+    def get(
+        self,
+        path: str,
+        service: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """What Glance answers to Alice; other parameters as of Play.view.
+
+        :param path: of the API, with its version
+        """
+        session = self._sessions.get(service)
+        if session is None:
+            session = self.cloud.keystone.session('alice', service)
+            self._sessions[service] = session
+        url = f'{self.cloud.catalog_url}{path}'
+        answer: dict[str, Any] = session.get(url, headers=headers).json()
+        return answer
 
     def shell(self, user: str) -> Shell:
         """A shell of somebody; only some are known to Keystone."""

@@ -15,6 +15,7 @@ from demo import cloning
 from demo import importing
 from demo import preparing
 from demo import removing
+from demo import viewing
 from demo.checks import Unexpected
 from demo.facts import Facts
 from demo.keeping import keep_up
@@ -29,6 +30,7 @@ STEPS: tuple[tuple[str, Callable[[Play], None]], ...] = (
     ('Alice imports it', importing.import_image),
     ('The raw copy appears', importing.watch),
     ('What there is now', importing.look),
+    ('What Alice is shown, and what Cinder is', viewing.look_twice),
     ('The download is the original', importing.download),
     ('A clone in no time, and a guest that boots', cloning.clone_and_boot),
     ('Alice deletes the image', removing.delete_image),

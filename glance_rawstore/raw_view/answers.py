@@ -115,7 +115,7 @@ class Answers:
         if names := writes.ours(body):
             if audience is Audience.TENANT:
                 return webob.exc.HTTPForbidden(
-                    explanation=f'Attribute {min(names)!r} is read-only.'
+                    explanation=f'Attribute {min(names)} is read-only.'
                 )
             request.body = json.dumps(writes.without_ours(body)).encode()
         return self._shown(self._ask(request), audience)

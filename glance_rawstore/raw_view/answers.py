@@ -218,7 +218,7 @@ class Answers:
     ) -> webob.Response:
         window, _weight = self._facts.windows[copy.store]
         try:
-            file = raw_file.RawFile.open(window.settings, image_id)
+            file = raw_file.RawFile.open(window.store.rbd, image_id)
         except exceptions.RawStoreError:
             # Gone since we looked: the original, as asked for.
             _close(answer)

@@ -51,7 +51,7 @@ class Window:
         if 0 <= store.rbd.timeout < TIMEOUT:
             timeout = store.rbd.timeout
         self.settings = dataclasses.replace(store.rbd, timeout=timeout)
-        self._store = store
+        self.store = store
         self._options = chosen
         self._answers = False
         # Held by the one request that asks while it is False.
@@ -79,9 +79,19 @@ class Window:
         if not self._trial.acquire(timeout=patience):
             return []
         try:
+            self._renew()
             return self._ask(images, trash)
         finally:
             self._trial.release()
+
+    def _renew(self) -> None:
+        """Close a connection that has failed: it may have been fenced.
+
+        Nobody uses it any more: the pause is longer than any operation.
+        """
+        if self._closed_until and time.monotonic() >= self._closed_until:
+            self._open.close()
+            self._pool = None
 
     def _ask(
         self, images: Mapping[str, int], trash: bool
@@ -95,13 +105,13 @@ class Window:
                 'Images are shown as their originals for the next %.0f s, '
                 'since the raw store %s cannot be seen: %s',
                 PAUSE,
-                self._store.name,
+                self.store.name,
                 exc,
             )
             self._answers = False
             self._closed_until = time.monotonic() + PAUSE
             return []
-        self._answers = True
+        self._answers, self._closed_until = True, 0.0
         return found
 
     def _connected(self) -> raw_pool.RawPool:
@@ -192,7 +202,7 @@ class Window:
         weight: int,
     ) -> Copy:
         return Copy(
-            store=self._store.name,
+            store=self.store.name,
             url=raw_copy.url(self._fsid, self.settings.pool, image_id),
             status=status,
             size=header.size,

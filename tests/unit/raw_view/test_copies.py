@@ -277,6 +277,20 @@ def test_a_cluster_that_is_away_at_the_start_is_connected_to_later(
     assert look(window, image_id) == [(image_id, Status.ACTIVE)]
 
 
+def test_a_client_that_was_fenced_is_replaced_after_the_pause(
+    window, world, clock
+):
+    image_id, _ = world.copy()
+    look(window, image_id)
+    fenced = window._pool.client
+    world.pool.client.blocklist_add(fenced.get_addrs())
+    assert look(window, image_id) == []
+    clock[0] += copies.PAUSE + 0.1
+
+    assert look(window, image_id) == [(image_id, Status.ACTIVE)]
+    assert window._pool.client is not fenced
+
+
 def test_one_connection_is_kept(window, world, monkeypatch):
     connects = counted(monkeypatch, ceph.rados.Rados, 'connect')
 

@@ -10,6 +10,7 @@ from taskflow.patterns import linear_flow
 from glance_rawstore import exceptions
 from glance_rawstore.tasks import publishing
 from glance_rawstore.tasks import steps
+from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ STEPS = (
     steps.CheckWanted,
     steps.TakeSlot,
     steps.Reserve,
+    trying.CountAttempt,
     steps.ReserveLocation,
     steps.Inspect,
     steps.Convert,
@@ -41,7 +43,7 @@ def run(job: Job) -> None:
         with contextlib.ExitStack() as resources:
             job.resources = resources
             engines.run(conversion(job), engine='serial')
-    except exceptions.NothingToDo as exc:
+    except (exceptions.NothingToDo, exceptions.LeaseHeld) as exc:
         LOG.info('No raw copy of image %s: %s', job.image_id, exc)
     except exceptions.Cancelled as exc:
         LOG.info('Raw copy of image %s given up: %s', job.image_id, exc)

@@ -13,6 +13,7 @@ from glance_rawstore import stores
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester
 from glance_rawstore.lease import Lease
+from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.options import Options
 
 
@@ -26,6 +27,10 @@ class Job:
     :param resources: closed, in reverse order, when the flow has ended
     :param source: the original, while it is open
     :param readers: addresses in Ceph of our own qemu-img reading it
+    :param has_slot: one of the node's slots is held for it already
+    :param attempt: what was known of attempts before this one, once it is
+        counted
+    :param counted: this attempt is counted in Ceph
     :param started: monotonic time at which the work began, in seconds
     """
 
@@ -42,6 +47,9 @@ class Job:
     fsid: str = ''
     source: sources.RbdSource | sources.FileSource | None = None
     readers: set[str] = dataclasses.field(default_factory=set)
+    has_slot: bool = False
+    attempt: Attempts | None = None
+    counted: bool = False
     started: float = dataclasses.field(default_factory=time.monotonic)
 
     def wait(self, seconds: float) -> None:

@@ -17,9 +17,12 @@ from oslo_config import cfg
 from taskflow import task
 from taskflow.patterns import linear_flow
 
+from glance_rawstore import opts
+from glance_rawstore import safety
 from glance_rawstore import stores
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Catalog
+from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
 from glance_rawstore.options import Options
 from glance_rawstore.tasks import flow
@@ -83,6 +86,15 @@ class Jobs:
 JOBS = Jobs()
 
 
+def _is_for_us(image: Image, conf: cfg.ConfigOpts) -> bool:
+    """Whether there is a wish, or something to say about it."""
+    opts.register(conf)
+    default = conf[opts.GROUP].raw_cache_default and safety.convertible(
+        image.disk_format, image.container_format
+    )
+    return wishes.mentioned(image.properties, default)
+
+
 class StartRawCopy(task.Task):  # type: ignore[misc]
     """Start a conversion when the image asks for one."""
 
@@ -109,7 +121,7 @@ class StartRawCopy(task.Task):  # type: ignore[misc]
         conf = cfg.CONF
         catalog = Catalog(conf)
         image = catalog.image(self._image_id)
-        if image is None or not wishes.mentioned(image.properties):
+        if image is None or not _is_for_us(image, conf):
             return
         configured = stores.read(conf)
         raw = stores.raw_stores(configured)

@@ -7,6 +7,7 @@ from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore.lifecycle import states
 from glance_rawstore.tasks import progress
+from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import POLL
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import insist
@@ -16,7 +17,9 @@ from glance_rawstore.tasks.step import put_location
 class Publish(Step):
     """Set the location active, once the image is not being saved over."""
 
-    def execute(self, url: str, weight: int, bytes_used: int) -> None:
+    def execute(
+        self, url: str, weight: int, bytes_used: int, task_id: str
+    ) -> None:
         """Publish.
 
         A copy-image that runs beside us saves the locations it read before
@@ -25,6 +28,9 @@ class Publish(Step):
         :raises Cancelled: the image was deleted meanwhile
         """
         del bytes_used  # only to come after Commit
+        wait = self.waiting(
+            task_id, progress.Elapsed('Waiting for another import to end')
+        )
         while True:
             put_location(self.job, url, states.Status.ACTIVE, weight)
             image = self.job.catalog.image(self.job.image_id)
@@ -33,7 +39,7 @@ class Publish(Step):
             if image.import_task is None:
                 put_location(self.job, url, states.Status.ACTIVE, weight)
                 return
-            self.job.wait(POLL)
+            wait(POLL)
 
 
 class CloseTask(Step):
@@ -45,6 +51,7 @@ class CloseTask(Step):
         """End the task well."""
         if self.job.lease is not None:
             self.job.lease.release()
+        trying.made(self.job)
         seconds = time.monotonic() - self.job.started
         result = {
             'image_id': self.job.image_id,

@@ -2,6 +2,7 @@
 """What the steps of a conversion have in common."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds between looks at whether the import has ended.
 POLL = 0.2
+#: Seconds between two messages of a task that waits.
+ALIVE = 10.0
 #: Seconds for which an undo goes on trying while Ceph is away.
 _INSIST_FOR = 3600.0
 #: Errors of ours, which trying again does not mend.
@@ -64,6 +67,23 @@ class Step(task.Task):  # type: ignore[misc]
         return progress.Reporter(
             lambda message: self.job.catalog.report(task_id, message), text
         )
+
+    def waiting(
+        self, task_id: str, text: Callable[[], str]
+    ) -> Callable[[float], None]:
+        """A way to sleep that tells the task now and then.
+
+        So that everybody sees that its worker is alive.
+        """
+        told = [time.monotonic()]
+
+        def wait(seconds: float) -> None:
+            self.job.wait(seconds)
+            if time.monotonic() - told[0] >= ALIVE:
+                told[0] = time.monotonic()
+                self.job.catalog.report(task_id, text())
+
+        return wait
 
 
 def put_location(

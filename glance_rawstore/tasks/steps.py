@@ -23,6 +23,7 @@ from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import progress
+from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.job import Job
 from glance_rawstore.tasks.step import POLL
 from glance_rawstore.tasks.step import Step
@@ -89,17 +90,20 @@ class OpenTask(Step):
     def revert(
         self,
         result: Any,
+        image: Image,
         flow_failures: dict[str, failure.Failure],
         **_kwargs: Any,
     ) -> None:
         """End the task: everything else has been undone by now."""
         if isinstance(result, failure.Failure):
             return
-        insist(lambda: self._close(result, reason(flow_failures)))
+        why = reason(flow_failures)
+        trying.made_none(self.job, image, why)
+        insist(lambda: self._close(result, why))
 
     def _close(self, task_id: str, why: Exception) -> None:
         catalog = self.job.catalog
-        if isinstance(why, exceptions.NothingToDo):
+        if isinstance(why, exceptions.NothingToDo | exceptions.LeaseHeld):
             catalog.succeed_task(
                 task_id, {'image_id': self.job.image_id}, str(why)
             )
@@ -124,7 +128,10 @@ class CheckWanted(Step):
         :raises NothingToDo: not wanted any more, or raw already
         :raises Refused: a bad property or format
         """
-        if not wishes.wanted(image.properties):
+        default = self.job.options.by_default and safety.convertible(
+            image.disk_format, image.container_format
+        )
+        if not wishes.wanted(image.properties, default):
             raise exceptions.NothingToDo('No raw copy is wanted any more.')
         weight = wishes.weight(image.properties, self.job.options.weight)
         if image.disk_format in safety.ALREADY_RAW:
@@ -140,14 +147,19 @@ class TakeSlot(Step):
 
     def execute(self, task_id: str) -> None:
         """Take it until the job ends, and say that the work begins."""
-        options = self.job.options
-        self.job.resources.enter_context(
-            slots.slot(
-                options.scratch_dir, options.max_conversions, self.job.wait
-            )
-        )
+        if not self.job.has_slot:
+            self._take(task_id)
         self.job.started = time.monotonic()
         self.job.catalog.begin_task(task_id, 'Preparing the raw copy.')
+
+    def _take(self, task_id: str) -> None:
+        options = self.job.options
+        wait = self.waiting(
+            task_id, progress.Elapsed('Waiting for other conversions to end')
+        )
+        self.job.resources.enter_context(
+            slots.slot(options.scratch_dir, options.max_conversions, wait)
+        )
 
 
 class Reserve(Step):
@@ -325,7 +337,10 @@ class Commit(Step):
             return self.job.raw_pool.commit(
                 self.job.image_id,
                 rbd_id,
-                {raw_copy.META_SOURCE_FORMAT: verdict.disk_format},
+                {
+                    raw_copy.META_SOURCE_FORMAT: verdict.disk_format,
+                    raw_copy.META_BY_WISH: 'true',
+                },
             )
 
     def revert(self, result: Any, **_kwargs: Any) -> None:

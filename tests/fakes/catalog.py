@@ -7,9 +7,11 @@ tested in tests/functional.
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from glance_rawstore.catalog import CopyTask
 from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
 
@@ -22,6 +24,9 @@ class Task:
     messages: list[str]
     requester: Requester
     result: dict[str, Any] | None = None
+    image_id: str = ''
+    created: float = 0.0
+    updated: float = 0.0
 
     @property
     def message(self) -> str:
@@ -49,6 +54,7 @@ class FakeCatalog:
         self.images: dict[str, Image] = {}
         self.bytes: dict[str, bytes] = {}
         self.tasks: dict[str, Task] = {}
+        self.deleted: set[str] = set()
         self.looked: Callable[[], None] = lambda: None
         self._numbers = itertools.count(1)
 
@@ -69,7 +75,12 @@ class FakeCatalog:
 
     def row(self, url: str, store: str) -> dict[str, Any]:
         number = next(self._numbers)
-        return {'id': number, 'url': url, 'metadata': {'store': store}}
+        return {
+            'id': number,
+            'url': url,
+            'metadata': {'store': store},
+            'status': 'active',
+        }
 
     def change(self, image_id: str, **facts: Any) -> None:
         found = self.images[image_id]
@@ -107,11 +118,50 @@ class FakeCatalog:
             kept = tuple(row for row in rows if row['url'] != url)
             self.change(image_id, locations=kept)
 
+    def all_images(self) -> Iterator[Image]:
+        yield from list(self.images.values())
+
+    def known(self, image_id: str) -> bool:
+        return image_id in self.images or image_id in self.deleted
+
+    def delete(self, image_id: str) -> None:
+        """As a tenant does."""
+        del self.images[image_id]
+        self.deleted.add(image_id)
+
+    def _copy_task(self, task_id: str) -> CopyTask:
+        task = self.tasks[task_id]
+        return CopyTask(
+            task_id,
+            task.image_id,
+            task.status,
+            task.message,
+            task.created,
+            task.updated,
+        )
+
+    def open_tasks(self) -> list[CopyTask]:
+        found = [self._copy_task(task_id) for task_id in self.tasks]
+        return [t for t in found if t.status in ('pending', 'processing')]
+
+    def copy_tasks(self, image_id: str) -> list[CopyTask]:
+        found = [self._copy_task(task_id) for task_id in self.tasks]
+        mine = [task for task in found if task.image_id == image_id]
+        return sorted(mine, key=lambda task: -task.created)
+
     def create_task(
         self, image: Image, store: str, requester: Requester, message: str
     ) -> str:
         task_id = f'task-{next(self._numbers)}'
-        self.tasks[task_id] = Task('pending', [message], requester)
+        now = time.time()
+        self.tasks[task_id] = Task(
+            'pending',
+            [message],
+            requester,
+            image_id=image.image_id if image else '',
+            created=now,
+            updated=now,
+        )
         return task_id
 
     def _move(self, task_id: str, status: str, message: str) -> bool:
@@ -120,6 +170,7 @@ class FakeCatalog:
             return False
         task.status = status
         task.messages.append(message)
+        task.updated = time.time()
         return True
 
     def begin_task(self, task_id: str, message: str) -> None:

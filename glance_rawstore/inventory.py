@@ -51,19 +51,25 @@ def trashed(pool: raw_pool.RawPool) -> list[tuple[str, str, str]]:
     return found
 
 
+def names(pool: raw_pool.RawPool) -> list[tuple[str, bool]]:
+    """The copies in the pool by name; what is named otherwise is not ours.
+
+    :returns: (image id, is it a ``.part``) of each
+    """
+    with ceph.translated():
+        present = list(ceph.rbd.RBD().list(pool.ioctx))
+    parsed = [raw_copy.parse(name) for name in present]
+    return [found for found in parsed if found is not None]
+
+
 def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
     """Every copy in the pool and its trash, one by one as it is read."""
-    with ceph.translated():
-        names = list(ceph.rbd.RBD().list(pool.ioctx))
-    for name in names:
-        parsed = raw_copy.parse(name)
-        if parsed is not None:
-            status = states.derive(
-                part=parsed[1], final=not parsed[1], trashed=False
-            )
-            found = _describe(pool, parsed[0], name, status, {'name': name})
-            if found is not None:
-                yield found
+    for image_id, part in names(pool):
+        name = (raw_copy.part_name if part else raw_copy.name)(image_id)
+        status = states.derive(part=part, final=not part, trashed=False)
+        found = _describe(pool, image_id, name, status, {'name': name})
+        if found is not None:
+            yield found
     for image_id, name, rbd_id in trashed(pool):
         found = _describe(
             pool,

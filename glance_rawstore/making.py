@@ -29,17 +29,24 @@ def _take(
     return taken
 
 
-def _clear_dead(
+def clear_dead(
     pool: raw_pool.RawPool, image_id: str, options: Options
 ) -> None:
-    """Remove a ``.part`` on which nobody holds the lease any more."""
+    """Remove a ``.part`` on which nobody holds the lease any more.
+
+    :raises LeaseHeld: a living worker has it
+    """
     rbd_id = pool.rbd_id(raw_copy.part_name(image_id))
     if rbd_id is None:
         return
     with contextlib.suppress(exceptions.NotFound):
-        _take(pool, rbd_id, options).release()
-        pool.has_part(image_id, rbd_id)  # notes the dead worker's qemu-img
-        pool.discard(image_id, rbd_id)
+        taken = _take(pool, rbd_id, options)
+        try:
+            # It may have been committed since; this notes who writes it, too.
+            if pool.has_part(image_id, rbd_id):
+                pool.discard(image_id, rbd_id)
+        finally:
+            taken.release()
 
 
 def reserve(
@@ -58,7 +65,7 @@ def reserve(
     try:
         rbd_id = pool.begin(image_id, 0, options.object_size)
     except exceptions.LeaseHeld:
-        _clear_dead(pool, image_id, options)
+        clear_dead(pool, image_id, options)
         rbd_id = pool.begin(image_id, 0, options.object_size)
     try:
         return rbd_id, _take(pool, rbd_id, options)

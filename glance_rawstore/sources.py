@@ -6,6 +6,7 @@ where qemu-img could not reach such a file it has a name, until it is closed.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -17,6 +18,9 @@ from oslo_utils import units
 from glance_rawstore import ceph
 from glance_rawstore import convert
 from glance_rawstore import exceptions
+
+#: How the names of spools begin, where they have one.
+SPOOL_PREFIX = 'raw-copy-spool-'
 
 #: Bytes left free in the scratch directory for whoever else uses it.
 RESERVE = 256 * units.Mi
@@ -131,7 +135,10 @@ def spool(directory: str, expected: int) -> 'Iterator[IO[bytes]]':
     make: Any = tempfile.TemporaryFile
     if not _others_may_look():
         make = tempfile.NamedTemporaryFile
-    with make(dir=directory, buffering=0) as file:
+    with make(dir=directory, prefix=SPOOL_PREFIX, buffering=0) as file:
+        # One with a name that nobody has locked is of a dead process. Shared,
+        # as on NFS this and the locks that qemu-img takes are of one kind.
+        fcntl.flock(file, fcntl.LOCK_SH)
         yield file
 
 

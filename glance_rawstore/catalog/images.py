@@ -76,7 +76,7 @@ class Images(Database):
             updated_at=epoch(found['updated_at']),
         )
 
-    def images(self) -> Iterator[Image]:
+    def all_images(self) -> Iterator[Image]:
         """Every image that is there, read in pages, oldest first."""
         page: list[dict[str, Any]] = []
         while page := self._page([found['id'] for found in page]):

@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Sequence
 
 from glance_rawstore import exceptions
+from glance_rawstore.cli import agent
 from glance_rawstore.cli import list as list_command
 from glance_rawstore.cli import reap
+from glance_rawstore.cli import reconcile
 from glance_rawstore.cli import show
 
 _DESCRIPTION = """\
@@ -27,6 +29,8 @@ examples:
   glance-rawstore show 6e0f...               one image's copy, in full
   glance-rawstore reap                       free what nothing uses any more
   glance-rawstore reap --watch 10            the same every 10 seconds
+  glance-rawstore reconcile --dry-run        what the agent would do, and why
+  glance-rawstore agent                      do it, for ever
 
 exit status:
   0 done, 1 failed, 2 wrong usage, 3 no such copy, 4 wrong configuration
@@ -59,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(
         title='commands', dest='command', required=True, metavar='COMMAND'
     )
-    for module in (list_command, show, reap):
+    for module in (list_command, show, reap, reconcile, agent):
         module.add_parser(commands)
     return top
 

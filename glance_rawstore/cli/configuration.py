@@ -13,7 +13,11 @@ from glance_rawstore import store as driver
 from glance_rawstore import stores
 
 
-def _files(given: Sequence[str] | None) -> list[str]:
+def files(given: Sequence[str] | None) -> list[str]:
+    """Paths of the configuration of glance-api.
+
+    :param given: paths, or None to look where glance-api looks
+    """
     if given:
         return list(given)
     directory = os.environ.get('OS_GLANCE_CONFIG_DIR')
@@ -28,15 +32,15 @@ def load(given: Sequence[str] | None) -> cfg.ConfigOpts:
     :param given: paths, or None to look where glance-api looks
     :raises BadSetup: there is none, or it cannot be read
     """
-    files = _files(given)
-    if not files:
+    found = files(given)
+    if not found:
         raise exceptions.BadSetup(
             'No configuration of Glance was found; name it with --config-file.'
         )
     conf = cfg.ConfigOpts()
     conf.register_opt(cfg.DictOpt('enabled_backends', default={}))
     try:
-        conf([], project='glance', default_config_files=files)
+        conf([], project='glance', default_config_files=found)
         logging.getLogger('stevedore').setLevel(logging.CRITICAL)
         glance_store.register_store_opts(conf)
     except (cfg.Error, OSError) as exc:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carry a plan out. Every action may be repeated, and done by two at once."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+from glance_rawstore import attempts
+from glance_rawstore import exceptions
+from glance_rawstore import lease
+from glance_rawstore import making
+from glance_rawstore import raw_pool
+from glance_rawstore.agent import plan
+from glance_rawstore.agent.facts import Facts
+from glance_rawstore.agent.plan import Action
+from glance_rawstore.agent.plan import Kind
+from glance_rawstore.agent.policy import Policy
+from glance_rawstore.agent.policy import metadata
+from glance_rawstore.agent.reading import Reader
+from glance_rawstore.catalog import Catalog
+from glance_rawstore.options import Options
+
+LOG = logging.getLogger(__name__)
+
+_READY = 'The raw copy is ready.'
+_DIED = (
+    'The worker that made the raw copy ended before it was done. The image '
+    'itself is not affected.'
+)
+
+
+class Actor:
+    """Does what is planned, except for conversions.
+
+    :param catalog: Glance's side
+    :param pool: the raw pool
+    :param told: called with each action before it is done
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        pool: raw_pool.RawPool,
+        policy: Policy,
+        options: Options,
+        told: Callable[[Action], None],
+    ) -> None:
+        self._catalog = catalog
+        self._pool = pool
+        self._policy = policy
+        self._options = options
+        self._told = told
+        self.reader = Reader(catalog, pool, policy)
+
+    def act(self, image_id: str) -> bool:
+        """Do what there is to do about one image, by the facts of now.
+
+        :returns: whether its copy is to be made, which is left to the caller
+        :raises CephUnavailable: the cluster does not answer
+        """
+        facts = self.reader.one(image_id)
+        actions = plan.plan(facts, self._policy, time.time())
+        for action in actions:
+            if action.kind != Kind.CONVERT:
+                self._told(action)
+                self._do(action, facts)
+        return any(action.kind == Kind.CONVERT for action in actions)
+
+    def _do(self, action: Action, facts: Facts) -> None:
+        image_id, target = action.image_id, action.target
+        match action.kind:
+            case Kind.REAP:
+                self._pool.purge(target)
+            case Kind.COMMIT:
+                self._commit(image_id, target)
+            case Kind.CLEAR_PART:
+                with contextlib.suppress(exceptions.LeaseHeld):
+                    making.clear_dead(self._pool, image_id, self._options)
+            case Kind.DELETE:
+                with contextlib.suppress(exceptions.NotFound):
+                    self._pool.delete(image_id)
+            case Kind.FORGET:
+                attempts.forget(self._pool.ioctx, image_id)
+            case _:
+                self._tell_glance(action, facts)
+
+    def _tell_glance(self, action: Action, facts: Facts) -> None:
+        catalog, image_id = self._catalog, action.image_id
+        url = self.reader.url(image_id)
+        match action.kind:
+            case Kind.PUT_LOCATION if facts.image is not None:
+                wanted = metadata(facts.image, self._policy, facts.rows)
+                catalog.put_location(image_id, url, wanted)
+            case Kind.REMOVE_LOCATION:
+                catalog.remove_location(image_id, url)
+            case Kind.SUCCEED_TASK:
+                result = {'image_id': image_id, 'store': self._policy.store}
+                catalog.succeed_task(action.target, result, _READY)
+            case Kind.FAIL_TASK:
+                catalog.fail_task(action.target, _DIED)
+
+    def _commit(self, image_id: str, rbd_id: str) -> None:
+        """Finish a commit; whoever else has begun to is left to it."""
+        taken = lease.Lease(
+            self._pool.ioctx, rbd_id, self._options.lease_duration
+        )
+        left = (
+            exceptions.LeaseHeld,
+            exceptions.NotFound,
+            exceptions.Cancelled,
+            exceptions.CopyExists,
+        )
+        with contextlib.suppress(*left):
+            taken.acquire()
+            try:
+                self._pool.commit(image_id, rbd_id, {})
+            finally:
+                taken.release()

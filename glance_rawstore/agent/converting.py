@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make the copies that are wanted, with the flow of the API's workers."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent import futures
+
+from glance_rawstore import exceptions
+from glance_rawstore import raw_pool
+from glance_rawstore import slots
+from glance_rawstore.agent import reconciling
+from glance_rawstore.agent.node import Node
+from glance_rawstore.agent.plan import Action
+from glance_rawstore.lifecycle.states import Status
+from glance_rawstore.tasks import flow
+
+LOG = logging.getLogger(__name__)
+
+
+def _nobody(_image_id: str, _made: bool) -> None:
+    pass
+
+
+class Conversions:
+    """The conversions of this process: so many at once, one for an image.
+
+    :param node: what to work with
+    :param told: called with what is done besides, for an image
+    :param ended: called with an image's id, and whether it has its copy
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        told: Callable[[Action], None] = reconciling.log,
+        ended: Callable[[str, bool], None] = _nobody,
+    ) -> None:
+        self._node = node
+        self._told = told
+        self._ended = ended
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._offered: dict[str, futures.Future[None]] = {}
+        self._pool = futures.ThreadPoolExecutor(
+            node.options.max_conversions, 'raw-copy'
+        )
+
+    def offer(self, image_ids: Iterable[str]) -> None:
+        """Make the copies of these images, unless they wait already."""
+        for image_id in image_ids:
+            with self._lock:
+                if image_id not in self._offered and not self._stop.is_set():
+                    self._offered[image_id] = self._pool.submit(
+                        self._run, image_id
+                    )
+
+    def join(self) -> None:
+        """Wait until all that was offered has ended."""
+        while True:
+            with self._lock:
+                waiting = list(self._offered.values())
+            if not waiting:
+                return
+            futures.wait(waiting)
+
+    def stop(self) -> None:
+        """Stop what runs, forget what waits, and wait for the undo."""
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, image_id: str) -> None:
+        try:
+            self._make(image_id)
+        except exceptions.Cancelled as exc:
+            LOG.info('Image %s: %s', image_id, exc)
+        except Exception:
+            LOG.exception('No raw copy of image %s can be made', image_id)
+            self._ended(image_id, False)
+        finally:
+            with self._lock:
+                self._offered.pop(image_id, None)
+
+    def _wait(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise exceptions.Cancelled('Left to others, as this one ends.')
+
+    def _make(self, image_id: str) -> None:
+        """Look again with a free slot at hand: others may have made it."""
+        self._wait(0)
+        node, options = self._node, self._node.options
+        with slots.slot(
+            options.scratch_dir, options.max_conversions, self._wait
+        ):
+            with raw_pool.RawPool.open(node.store.rbd) as pool:
+                if not node.actor(pool, self._told).act(image_id):
+                    return
+            LOG.info('Image %s: making its raw copy', image_id)
+            flow.run(node.job(image_id, self._stop))
+        with raw_pool.RawPool.open(node.store.rbd) as pool:
+            self._ended(image_id, pool.status(image_id) is Status.ACTIVE)

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the facts: of all images, cheaply, or of one, exactly.
+
+Glance is read before Ceph. A worker makes the ``.part`` first and the
+location after it, so whoever sees a location and then finds nothing in the
+raw pool knows that it names nothing.
+
+All images cost a few pages of Glance's database, one listing of the raw pool
+and one of its trash, and then some operations for each copy that is being
+made, is in the trash, or whose image says nothing about it.
+"""
+
+import collections
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+
+from glance_rawstore import attempts
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+from glance_rawstore import inventory
+from glance_rawstore import lease
+from glance_rawstore import raw_pool
+from glance_rawstore import rbd_image
+from glance_rawstore.agent.facts import Copy
+from glance_rawstore.agent.facts import Facts
+from glance_rawstore.agent.facts import Image
+from glance_rawstore.agent.facts import Part
+from glance_rawstore.agent.facts import Task
+from glance_rawstore.agent.facts import Trashed
+from glance_rawstore.agent.policy import Policy
+from glance_rawstore.agent.policy import Wish
+from glance_rawstore.agent.policy import wish
+from glance_rawstore.catalog import Catalog
+from glance_rawstore.catalog import CopyTask
+from glance_rawstore.catalog import Image as CatalogImage
+from glance_rawstore.lifecycle import raw_copy
+
+
+@dataclasses.dataclass
+class _Found:
+    """What a listing of the raw pool has of one image."""
+
+    copy: bool = False
+    part: bool = False
+    trashed: tuple[str, ...] = ()
+
+
+class Reader:
+    """Reads Glance's database and one raw pool.
+
+    :param catalog: Glance's side
+    :param pool: the raw pool
+    :param policy: what the operator wants
+    :param clock: seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        pool: raw_pool.RawPool,
+        policy: Policy,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._catalog = catalog
+        self._pool = pool
+        self._policy = policy
+        self._clock = clock
+        self._fsid = str(pool.client.get_fsid())
+
+    def url(self, image_id: str) -> str:
+        """URL of the location of an image's copy."""
+        return raw_copy.url(self._fsid, self._pool.name, image_id)
+
+    def one(self, image_id: str) -> Facts:
+        """All that is known of one image, as it is now.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        image = self._catalog.image(image_id)
+        known = image is not None or self._catalog.known(image_id)
+        tasks = self._catalog.copy_tasks(image_id)
+        # In this order, a commit in between shows as either or as both.
+        part = self._part(image_id)
+        copy = self._copy(image_id)
+        if copy is not None and part is not None:
+            part = None if part.rbd_id == copy.rbd_id else part
+        trash = inventory.trashed(self._pool)
+        mine = [rbd_id for owner, _, rbd_id in trash if owner == image_id]
+        return self._facts(
+            image_id,
+            image,
+            known=known,
+            copy=copy,
+            part=part,
+            trashed=tuple(map(self._trashed, mine)),
+            tasks=self._open(tasks),
+            attempts=attempts.read(self._pool.ioctx, image_id),
+        )
+
+    def all(self) -> Iterator[Facts]:
+        """Facts of every image about which there may be something to do.
+
+        What changes meanwhile may be seen half: read one image again before
+        anything is done to it.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        images = {
+            image.image_id: image
+            for image in self._catalog.all_images()
+            if self._matters(image)
+        }
+        tasks = collections.defaultdict(list)
+        for task in self._catalog.open_tasks():
+            tasks[task.image_id].append(task)
+        found = self._listing()
+        known = attempts.read_all(self._pool.ioctx)
+        for image_id in sorted({*images, *tasks, *found, *known}):
+            image = images.get(image_id) or self._catalog.image(image_id)
+            here = found.get(image_id, _Found())
+            yield self._facts(
+                image_id,
+                image,
+                known=image is not None or self._catalog.known(image_id),
+                copy=self._listed_copy(image, image_id) if here.copy else None,
+                part=self._part(image_id) if here.part else None,
+                trashed=tuple(map(self._trashed, here.trashed)),
+                tasks=self._open(tasks[image_id]),
+                attempts=known.get(image_id),
+            )
+
+    def _facts(
+        self,
+        image_id: str,
+        image: CatalogImage | None,
+        **found: object,
+    ) -> Facts:
+        rows: tuple[object, ...] = ()
+        if image is not None:
+            url = self.url(image_id)
+            rows = tuple(
+                row['metadata']
+                for row in image.locations
+                if row['url'] == url and row['status'] == 'active'
+            )
+        shown = self._image(image) if image is not None else None
+        return Facts(image_id, image=shown, rows=rows, **found)  # type: ignore[arg-type]
+
+    def _matters(self, image: CatalogImage) -> bool:
+        """Whether an image has a wish, or a location of ours."""
+        if wish(self._image(image), self._policy) != Wish.ABSENT:
+            return True
+        url = self.url(image.image_id)
+        return any(row['url'] == url for row in image.locations)
+
+    def _image(self, image: CatalogImage) -> Image:
+        url = self.url(image.image_id)
+        return Image(
+            status=image.status,
+            disk_format=image.disk_format,
+            container_format=image.container_format,
+            properties=image.properties,
+            importing=image.import_task is not None,
+            has_data=any(row['url'] != url for row in image.locations),
+            updated_at=image.updated_at,
+        )
+
+    def _open(self, tasks: list[CopyTask]) -> tuple[Task, ...]:
+        now = self._clock()
+        return tuple(
+            Task(
+                task.task_id,
+                task.status,
+                age=now - task.created,
+                idle=now - task.updated,
+            )
+            for task in tasks
+            if task.status in ('pending', 'processing')
+        )
+
+    # Ceph
+
+    def _listing(self) -> dict[str, _Found]:
+        """What is in the raw pool and named like a copy, by image."""
+        found: dict[str, _Found] = collections.defaultdict(_Found)
+        for image_id, part in inventory.names(self._pool):
+            here = found[image_id]
+            here.part, here.copy = here.part or part, here.copy or not part
+        for image_id, _, rbd_id in inventory.trashed(self._pool):
+            found[image_id].trashed += (rbd_id,)
+        return found
+
+    def _listed_copy(self, image: CatalogImage | None, image_id: str) -> Copy:
+        """A copy that was listed; looked into only where that matters."""
+        if image is None:
+            return Copy('')
+        if wish(self._image(image), self._policy) != Wish.ABSENT:
+            return Copy('')
+        return self._copy(image_id) or Copy('')
+
+    def _copy(self, image_id: str) -> Copy | None:
+        try:
+            with self._pool.image(
+                raw_copy.name(image_id), read_only=True
+            ) as image:
+                meta = dict(image.metadata_list())
+                return Copy(str(image.id()), raw_copy.META_BY_WISH in meta)
+        except exceptions.NotFound:
+            return None
+
+    def _part(self, image_id: str) -> Part | None:
+        try:
+            with self._pool.image(
+                raw_copy.part_name(image_id), read_only=True
+            ) as image:
+                rbd_id = str(image.id())
+                snapshots = [snap['name'] for snap in image.list_snaps()]
+                meta = dict(image.metadata_list())
+        except exceptions.NotFound:
+            return None
+        return Part(
+            rbd_id,
+            leased=lease.held(self._pool.ioctx, rbd_id),
+            whole=raw_copy.SNAPSHOT in snapshots,
+            by_wish=raw_copy.META_BY_WISH in meta,
+        )
+
+    def _trashed(self, rbd_id: str) -> Trashed:
+        try:
+            with (
+                ceph.translated(),
+                ceph.rbd.Image(
+                    self._pool.ioctx, image_id=rbd_id, read_only=True
+                ) as image,
+            ):
+                return Trashed(rbd_id, rbd_image.children(image) != ())
+        except exceptions.NotFound:
+            return Trashed(rbd_id)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare all images with all copies, and close the gap."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+
+from glance_rawstore import raw_pool
+from glance_rawstore.agent import plan
+from glance_rawstore.agent.node import Node
+from glance_rawstore.agent.plan import Action
+from glance_rawstore.agent.plan import Kind
+from glance_rawstore.agent.reading import Reader
+
+LOG = logging.getLogger(__name__)
+
+
+def log(action: Action) -> None:
+    """Tell the operator what is done, and why."""
+    LOG.info('Image %s: %s: %s', action.image_id, action.kind, action.reason)
+
+
+def planned(node: Node, pool: raw_pool.RawPool) -> Iterator[list[Action]]:
+    """The plans of all images for which there is something to do."""
+    reader = Reader(node.catalog, pool, node.policy)
+    for facts in reader.all():
+        actions = plan.plan(facts, node.policy, time.time())
+        if actions:
+            yield actions
+
+
+def reconcile(
+    node: Node, told: Callable[[Action], None] = log
+) -> tuple[list[str], int]:
+    """Do for all images what there is to do, except for conversions.
+
+    Every image is read again before anything is done to it. An error with
+    one does not keep the others.
+
+    :param told: called with each action before it is done
+    :returns: ids of the images whose copies are to be made, in no order, so
+        that several nodes begin at different ones; how many images failed
+    :raises CephUnavailable: the cluster does not answer
+    """
+    wanted: list[str] = []
+    failed = 0
+    with raw_pool.RawPool.open(node.store.rbd) as pool:
+        actor = node.actor(pool, told)
+        for actions in planned(node, pool):
+            image_id = actions[0].image_id
+            if {action.kind for action in actions} == {Kind.CONVERT}:
+                wanted.append(image_id)
+                continue
+            try:
+                if actor.act(image_id):
+                    wanted.append(image_id)
+            except Exception:
+                failed += 1
+                LOG.exception('Image %s could not be put right', image_id)
+    random.shuffle(wanted)
+    return wanted, failed

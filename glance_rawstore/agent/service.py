@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DOOR: ``glance-rawstore agent``; wakes, calls what decides, sleeps.
+
+Two processes under one master, which starts them again when they die: a
+conversion that takes its process with it does not keep copies from being
+reaped.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import cotyledon
+
+from glance_rawstore import exceptions
+from glance_rawstore import inventory
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.agent import leftovers
+from glance_rawstore.agent import reconciling
+from glance_rawstore.agent.converting import Conversions
+from glance_rawstore.agent.node import Node
+from glance_rawstore.tasks import progress
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds in which a process that was asked to end undoes its conversions.
+GRACE = 25
+
+#: Seconds until a process that could not start tries again.
+_AGAIN = 10.0
+
+
+def jitter(seconds: float) -> float:
+    """That many seconds, more or less by a fifth at most."""
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
+class _Loop(cotyledon.Service):  # type: ignore[misc, unused-ignore]
+    """A pass, a pause, and again until the end."""
+
+    graceful_shutdown_timeout = GRACE
+
+    def __init__(self, worker_id: Any) -> None:
+        super().__init__(worker_id)
+        self._stop = threading.Event()
+
+    def interval(self) -> float:
+        """Seconds between two passes."""
+        raise NotImplementedError
+
+    def look(self) -> None:
+        """One pass."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """Until the end. An error ends a pass, never the process."""
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except exceptions.RawStoreError as exc:
+                LOG.warning('%s: %s Trying again.', self.name, exc)
+            except Exception:
+                LOG.exception('%s: trying again', self.name)
+            self._stop.wait(jitter(self.interval()))
+
+    def terminate(self) -> None:
+        """End soon."""
+        self._stop.set()
+
+
+class Reaper(_Loop):
+    """Removes trashed copies that nothing uses any more."""
+
+    name = 'glance-rawstore-reaper'
+
+    def __init__(
+        self, worker_id: Any, store: stores.Store, interval: float
+    ) -> None:
+        super().__init__(worker_id)
+        self._store = store
+        self._interval = interval
+
+    def interval(self) -> float:
+        """``reap_interval``."""
+        return self._interval
+
+    def look(self) -> None:
+        """Reap once."""
+        with raw_pool.RawPool.open(self._store.rbd) as pool:
+            reaped = inventory.reap(pool)
+        for image_id in reaped.gone:
+            LOG.info('Image %s: its deleted copy is gone', image_id)
+
+
+class Reconciler(_Loop):
+    """Closes the gap, and makes the copies that are wanted."""
+
+    name = 'glance-rawstore-reconciler'
+
+    def __init__(
+        self, worker_id: Any, files: Sequence[str], store: str, interval: float
+    ) -> None:
+        super().__init__(worker_id)
+        self._files = files
+        self._store = store
+        self._interval = interval
+        self._node: Node | None = None
+        self._conversions: Conversions | None = None
+
+    def interval(self) -> float:
+        """``reconcile_interval``; shorter until the start has succeeded."""
+        return self._interval if self._node else min(_AGAIN, self._interval)
+
+    def look(self) -> None:
+        """Reconcile once."""
+        if self._node is None or self._conversions is None:
+            self._node = Node.start(self._files, self._store)
+            self._conversions = Conversions(self._node)
+        started = time.monotonic()
+        leftovers.remove(self._node.options.scratch_dir)
+        wanted, failed = reconciling.reconcile(self._node)
+        took = progress.duration(time.monotonic() - started)
+        if wanted or failed:
+            LOG.info(
+                '%d copies to make, %d images not put right (looked for %s)',
+                len(wanted),
+                failed,
+                took,
+            )
+        self._conversions.offer(wanted)
+
+    def terminate(self) -> None:
+        """End soon; what is converted is undone, and left to others."""
+        super().terminate()
+        if self._conversions is not None:
+            self._conversions.stop()
+
+
+def run(
+    files: Sequence[str],
+    store: stores.Store,
+    reconcile_interval: float,
+    reap_interval: float,
+) -> None:
+    """Run the agent until it is told to end; does not return.
+
+    :param files: paths of Glance's configuration
+    :param store: the raw store
+    :param reconcile_interval: seconds
+    :param reap_interval: seconds
+    """
+    manager = cotyledon.ServiceManager(graceful_shutdown_timeout=GRACE + 5)
+    manager.add(Reaper, args=(store, reap_interval))
+    manager.add(Reconciler, args=(files, store.name, reconcile_interval))
+    LOG.info('The agent for the raw store %s has started', store.name)
+    manager.run()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore agent``"""
+
+import argparse
+import logging
+from typing import Any
+
+from glance_rawstore import opts
+from glance_rawstore import stores
+from glance_rawstore.cli import configuration
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        'agent',
+        help='close the gap between wishes and copies, for ever',
+        description='Run until told to end by SIGTERM: reconcile every '
+        'reconcile_interval, make the copies that are wanted, reap every '
+        'reap_interval. Any number of nodes may run one beside glance-api. '
+        'Logs to stderr.',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, store: stores.Store) -> int:
+    """Run; ends by leaving the process."""
+    from glance_rawstore.agent import node
+    from glance_rawstore.agent import service
+
+    logging.getLogger('glance_rawstore').setLevel(
+        logging.DEBUG if args.debug else logging.INFO
+    )
+    conf = configuration.load(args.config_file)
+    opts.register(conf)
+    node.check(conf, store.name)
+    ours = conf[opts.GROUP]
+    service.run(
+        configuration.files(args.config_file),
+        store,
+        ours.reconcile_interval,
+        ours.reap_interval,
+    )
+    return 0

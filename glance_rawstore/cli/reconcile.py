@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore reconcile``"""
+
+import argparse
+from typing import Any
+
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.agent.plan import Action
+from glance_rawstore.cli import configuration
+from glance_rawstore.cli import output
+
+_HEADINGS = ('ACTION', 'IMAGE', 'WHY')
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        'reconcile',
+        help='compare wishes with copies, and close the gap once',
+        description='Compare what images wish for with the copies that are '
+        'there, and do what the agent would do: make copies, delete those '
+        'not wanted any more, put back lost locations, clean up after dead '
+        'workers, reap. Safe to run at any time, on any node; run again, it '
+        'finds nothing to do. Ends with 1 when something could not be done.',
+    )
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='only show what would be done, and why',
+    )
+    output.add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def _as_dict(action: Action) -> dict[str, str]:
+    return {
+        'action': str(action.kind),
+        'image_id': action.image_id,
+        'reason': action.reason,
+    }
+
+
+def _tell(actions: list[Action], form: str) -> None:
+    if form == 'json':
+        output.print_json([_as_dict(action) for action in actions])
+        return
+    if not actions:
+        print('nothing to do')
+        return
+    output.print_rows(
+        _HEADINGS, [(str(a.kind), a.image_id, a.reason) for a in actions]
+    )
+
+
+def run(args: argparse.Namespace, store: stores.Store) -> int:
+    """Reconcile once; returns the exit status."""
+    from glance_rawstore.agent import reconciling
+    from glance_rawstore.agent.node import Node
+
+    node = Node.start(configuration.files(args.config_file), store.name)
+    if not args.dry_run:
+        return _Pass(node, args.format).run()
+    with raw_pool.RawPool.open(store.rbd) as pool:
+        plans = list(reconciling.planned(node, pool))
+    _tell([action for actions in plans for action in actions], args.format)
+    return 0
+
+
+class _Pass:
+    """One pass, told as it goes.
+
+    :param node: :class:`glance_rawstore.agent.node.Node`
+    :param form: text or json
+    """
+
+    def __init__(self, node: Any, form: str) -> None:
+        self._node = node
+        self._form = form
+        self._done: list[dict[str, str]] = []
+        self._failed = 0
+
+    def run(self) -> int:
+        """Returns the exit status."""
+        from glance_rawstore.agent import reconciling
+        from glance_rawstore.agent.converting import Conversions
+
+        wanted, self._failed = reconciling.reconcile(self._node, self._told)
+        conversions = Conversions(self._node, self._told, self._ended)
+        try:
+            conversions.offer(wanted)
+            conversions.join()
+        finally:
+            conversions.stop()
+        if self._form == 'json':
+            output.print_json(self._done)
+        elif not self._done:
+            print('nothing to do')
+        return 1 if self._failed else 0
+
+    def _add(self, action: str, image_id: str, reason: str) -> None:
+        self._done.append(
+            {'action': action, 'image_id': image_id, 'reason': reason}
+        )
+        if self._form == 'text':
+            print(f'{action:<16}  {image_id}  {reason}', flush=True)
+
+    def _told(self, action: Action) -> None:
+        self._add(str(action.kind), action.image_id, action.reason)
+
+    def _ended(self, image_id: str, made: bool) -> None:
+        if made:
+            self._add('copy made', image_id, 'it was wanted')
+        else:
+            self._failed += 1
+            self._add('no copy made', image_id, 'see "glance-rawstore show"')

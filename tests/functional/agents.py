@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents of a cloud, as an operator runs them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from glance_rawstore import attempts
+from glance_rawstore import raw_pool
+from glance_rawstore.lifecycle.attempts import Attempts
+from tests.cloud import Cloud
+from tests.functional.support import Pool
+
+PROGRAM = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
+
+
+class Agent:
+    """One running agent.
+
+    :param directory: where its log goes
+    :param conf: its configuration; that of the cloud's API by default
+    """
+
+    def __init__(
+        self, cloud: Cloud, directory: Path, conf: Path | None = None
+    ) -> None:
+        self.log_file = directory / 'agent.log'
+        with self.log_file.open('ab') as log:
+            self._process = psutil.Popen(
+                [PROGRAM, '--config-file', conf or cloud.conf, 'agent'],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> 'Agent':
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _exc: BaseException | None,
+        _tb: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def log(self) -> str:
+        """All that it has logged."""
+        return self.log_file.read_text()
+
+    def family(self) -> list[psutil.Process]:
+        """Its processes, qemu-img included."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [self._process, *self._process.children(recursive=True)]
+        return []
+
+    def stop(self, seconds: float) -> int:
+        """Ask it to end; its exit status.
+
+        :raises psutil.TimeoutExpired: it takes longer
+        """
+        self._process.send_signal(signal.SIGTERM)
+        status: int = self._process.wait(seconds)
+        return status
+
+    def kill(self) -> None:
+        """Kill all of it at once, as losing the node would."""
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait(10)
+
+
+def run(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run ``glance-rawstore`` in a pipe."""
+    return subprocess.run(
+        [PROGRAM, '--config-file', cloud.conf, *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+
+
+def reconcile(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run ``glance-rawstore reconcile`` in a pipe."""
+    return run(cloud, 'reconcile', *args)
+
+
+def known_attempts(pool: Pool) -> dict[str, Attempts]:
+    """What is known of failed attempts."""
+    with raw_pool.RawPool.open(pool.settings) as opened:
+        return attempts.read_all(opened.ioctx)
+
+
+@contextlib.contextmanager
+def configured(
+    cloud: Cloud, directory: Path, name: str, **options: object
+) -> Iterator[Path]:
+    """A copy of the cloud's configuration with some options of ours changed.
+
+    For a node of its own, with a scratch directory and hence slots of its
+    own.
+    """
+    text = cloud.conf.read_text()
+    scratch = directory / name
+    scratch.mkdir()
+    ours = {'scratch_dir': scratch, **options}
+    lines = ''.join(f'{key} = {value}\n' for key, value in ours.items())
+    path = scratch / 'glance-api.conf'
+    if '[glance_rawstore]\n' in text:
+        head, tail = text.split('[glance_rawstore]\n')
+        path.write_text(f'{head}[glance_rawstore]\n{lines}{tail}')
+    else:
+        path.write_text(f'{text}\n[glance_rawstore]\n{lines}')
+    yield path

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running agents on a real Glance and a real Ceph."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cloud import Cloud
+from tests.functional import agents
+from tests.functional import holding
+from tests.functional.agents import Agent
+from tests.functional.support import Pool
+from tests.functional.support import Tenant
+from tests.functional.support import await_true
+from tests.functional.support import sha512
+
+#: Quick, so that tests are.
+QUICK = {
+    'reconcile_interval': 1,
+    'reap_interval': 2,
+    'retry_delay': 1,
+    'lease_duration': 6,
+}
+
+
+@pytest.fixture
+def tenant(cloud: Cloud) -> Tenant:
+    """The tenant who imports."""
+    return Tenant(cloud)
+
+
+@pytest.fixture
+def agent(cloud: Cloud, tmp_path: Path) -> Iterator[Agent]:
+    """A running agent on a node of its own."""
+    with (
+        agents.configured(cloud, tmp_path, 'node', **QUICK) as conf,
+        Agent(cloud, tmp_path, conf) as running,
+    ):
+        yield running
+
+
+def status(tenant: Tenant, image_id: str) -> str | None:
+    """Status of the copy's location."""
+    row = tenant.locations(image_id).get('raw')
+    return row['metadata']['status'] if row else None
+
+
+def await_copy(tenant: Tenant, image_id: str) -> None:
+    """Wait until the image has an active copy that says so."""
+    await_true(
+        lambda: status(tenant, image_id) == 'active',
+        f'{image_id} has its copy',
+    )
+
+
+def test_copies_follow_the_property(
+    agent: Agent, tenant: Tenant, pool: Pool, small_image: Path
+) -> None:
+    image_id = tenant.import_file(small_image)
+
+    tenant.images.update(image_id, raw_cache='true')
+    await_copy(tenant, image_id)
+
+    assert pool.names() == [f'{image_id}_raw']
+    task = tenant.await_copy_task(image_id)
+    assert task['status'] == 'success'
+    assert f'Image {image_id}: making its raw copy' in agent.log()
+    tenant.images.update(image_id, raw_cache='false')
+    pool.await_empty()
+    await_true(lambda: status(tenant, image_id) is None, 'its location goes')
+    assert tenant.download_sha512(image_id) == sha512(small_image)
+    assert 'Traceback' not in agent.log()
+
+
+def test_a_trashed_copy_is_gone_within_10_s_of_its_last_clone(
+    agent: Agent,
+    cloud: Cloud,
+    tenant: Tenant,
+    pool: Pool,
+    small_image: Path,
+    volumes: str,
+) -> None:
+    image_id = tenant.make_copy(small_image)
+    child = f'{volumes}/child'
+    cloud.cluster.rbd('clone', f'{cloud.raw_pool}/{image_id}_raw@snap', child)
+    tenant.images.delete(image_id)
+    assert pool.names() == [f'trash:{image_id}_raw']
+
+    cloud.cluster.rbd('rm', '--no-progress', child)
+
+    pool.await_empty(10)
+    assert 'its deleted copy is gone' in agent.log()
+
+
+def test_an_upload_and_a_default_wish_are_converted(
+    cloud: Cloud,
+    tenant: Tenant,
+    small_image: Path,
+    tmp_path: Path,
+) -> None:
+    """Not imported, and without the property."""
+    image_id = tenant.images.create(
+        name='upload', disk_format='qcow2', container_format='bare'
+    )['id']
+    with small_image.open('rb') as data:
+        tenant.images.upload(image_id, data)
+    options = {**QUICK, 'raw_cache_default': True}
+    with (
+        agents.configured(cloud, tmp_path, 'default', **options) as conf,
+        Agent(cloud, tmp_path, conf),
+    ):
+        await_copy(tenant, image_id)
+
+
+def test_what_a_killed_api_has_begun_is_done_by_the_agent(
+    agent: Agent,
+    cloud: Cloud,
+    tenant: Tenant,
+    pool: Pool,
+    big_image: Path,
+) -> None:
+    image_id = tenant.start_import(big_image, raw_cache='true')
+    with holding.held(cloud):
+        cloud.kill()
+    assert pool.names() == [f'{image_id}_raw.part']
+    cloud.start()
+
+    await_copy(tenant, image_id)
+
+    assert pool.names() == [f'{image_id}_raw']
+    assert tenant.download_sha512(image_id) == sha512(big_image)
+    await_true(
+        lambda: (
+            sorted(task['status'] for task in tenant.tasks(image_id))[1:]
+            == ['success', 'success']
+        ),
+        'no task stays open',
+    )
+    assert agents.known_attempts(pool) == {}
+
+
+def test_an_agent_that_is_told_to_end_hands_over(
+    agent: Agent,
+    cloud: Cloud,
+    tenant: Tenant,
+    pool: Pool,
+    big_image: Path,
+    tmp_path: Path,
+) -> None:
+    image_id = tenant.import_file(big_image)
+    tenant.images.update(image_id, raw_cache='true')
+    await_true(
+        lambda: (
+            tenant.copy_task(image_id)
+            and tenant.copy_task(image_id)['message'].startswith('Converting')
+        ),
+        'the agent converts',
+    )
+    started = time.monotonic()
+
+    assert agent.stop(25) == 0
+
+    assert time.monotonic() - started < 10
+    assert tenant.copy_task(image_id)['status'] == 'failure'
+    assert 'interrupted' in tenant.copy_task(image_id)['message']
+    assert pool.names() == []
+    assert agents.known_attempts(pool) == {}, 'it does not count'
+    with (
+        agents.configured(cloud, tmp_path, 'other', **QUICK) as conf,
+        Agent(cloud, tmp_path, conf),
+    ):
+        await_copy(tenant, image_id)
+
+
+def test_an_agent_that_loses_a_process_starts_it_again(
+    agent: Agent, tenant: Tenant, small_image: Path
+) -> None:
+    await_true(lambda: len(agent.family()) >= 3, 'it has its processes')
+    for process in agent.family()[1:]:
+        process.send_signal(signal.SIGKILL)
+
+    image_id = tenant.import_file(small_image)
+    tenant.images.update(image_id, raw_cache='true')
+
+    await_copy(tenant, image_id)
+
+
+def test_nothing_is_left_running_by_a_killed_agent(
+    agent: Agent, tenant: Tenant, big_image: Path
+) -> None:
+    """Its processes end with the master, and qemu-img with them."""
+    image_id = tenant.import_file(big_image)
+    tenant.images.update(image_id, raw_cache='true')
+    await_true(
+        lambda: any(p.name() == 'qemu-img' for p in agent.family()),
+        'it converts',
+    )
+    family = agent.family()
+
+    family[0].send_signal(signal.SIGKILL)
+
+    def ended() -> bool:
+        with contextlib.suppress(Exception):
+            return not any(
+                p.is_running() and p.status() != 'zombie' for p in family
+            )
+        return True
+
+    await_true(ended, 'all of it has ended', 40)
+    del image_id

@@ -14,17 +14,21 @@ import glance.context
 import glance.db
 import glance.domain
 import glance.gateway
+import glance_store
 import pytest
 from glance.async_ import taskflow_executor
+from glance.common import config as glance_config
 from glance.common import crypt
 from glance.common import exception
 from glance.common import utils
+from glance.common import wsgi_app
 from glance.db.sqlalchemy import api as database
 from glance.db.sqlalchemy import models
 from glance_store import driver
 from glance_store._drivers import rbd
 
 from glance_rawstore import store
+from glance_rawstore.catalog import process
 
 
 def declared(cls):
@@ -121,6 +125,13 @@ def test_the_driver_is_found_by_url_and_by_name():
     ('function', 'parameters'),
     [
         (database.image_get, '(context, image_id, '),
+        (database.image_get_all, '(context, filters=None, marker=None, '),
+        (database.task_get, '(context, task_id, '),
+        (database.task_get_all, '(context, filters=None, marker=None, '),
+        (database.tasks_get_by_image, '(context, image_id)'),
+        (glance_config.set_config_defaults, '()'),
+        (glance_store.register_store_opts, '(conf, reserved_stores=None)'),
+        (glance_store.verify_store, '()'),
         (database.image_location_add, '(context, image_id, location)'),
         (database.image_location_update, '(context, image_id, location)'),
         (
@@ -169,6 +180,19 @@ def test_images_have_the_columns_that_we_read():
     }
     assert location >= {'id', 'value', 'meta_data', 'status'}
     assert prop >= {'name', 'value', 'deleted'}
+
+
+def test_the_reserved_stores_are_those_of_glance():
+    assert wsgi_app.RESERVED_STORES == process._RESERVED
+
+
+def test_tasks_have_the_columns_that_we_read():
+    task = set(models.Task.__table__.columns.keys())
+
+    assert task >= {
+        *('id', 'type', 'status', 'image_id', 'created_at', 'updated_at'),
+        'deleted',
+    }
 
 
 def test_errors_that_we_expect_of_glance_exist():

@@ -173,7 +173,7 @@ class Answers:
             # Deleted since; what it was cannot be told any more.
             answer.json = []
             return answer
-        seen = {'id': image.image_id, **image.properties}
+        seen = {**image.properties, 'id': image.image_id}
         answer.json = representation.locations_for_service(
             image.status,
             image.disk_format,
@@ -195,7 +195,7 @@ class Answers:
         image = self._facts.image(image_id)
         if image is None:
             return self._ask(request)
-        seen = {'id': image.image_id, **image.properties}
+        seen = {**image.properties, 'id': image.image_id}
         raw = representation.chosen(
             image.status,
             image.disk_format,
@@ -224,6 +224,8 @@ class Answers:
             _close(answer)
             return self._ask(request)
         _close(answer)
+        if request.range and request.range.start < -file.size:
+            request.range = None  # the last bytes, and more: all of them
         return raw_file.response(file)
 
 

@@ -164,6 +164,10 @@ class FakeCatalog:
         )
         return task_id
 
+    def copy_task_status(self, image_id: str) -> str | None:
+        ours = [t for t in self.tasks.values() if t.image_id == image_id]
+        return ours[-1].status if ours else None
+
     def _move(self, task_id: str, status: str, message: str) -> bool:
         task = self.tasks[task_id]
         if (task.status, status) not in _MOVES:

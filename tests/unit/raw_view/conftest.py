@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The raw view before a Glance in memory, on a Ceph in memory."""
+
+import json
+import uuid
+
+import pytest
+import webob
+from oslo_config import cfg
+
+from glance_rawstore import raw_view
+from glance_rawstore.raw_view import facts
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.glance_api import GlanceAPI
+from tests.unit import configured
+
+LIMITS = [
+    cfg.IntOpt('limit_param_default', default=25),
+    cfg.IntOpt('api_limit_max', default=1000),
+]
+TENANT = {
+    'keystone.token_auth': object(),
+    'HTTP_X_IDENTITY_STATUS': 'Confirmed',
+    'HTTP_X_USER_NAME': 'alice',
+    'HTTP_X_ROLES': 'member',
+}
+NOVA = {
+    **TENANT,
+    'HTTP_X_SERVICE_IDENTITY_STATUS': 'Confirmed',
+    'HTTP_X_SERVICE_USER_NAME': 'nova',
+    'HTTP_X_SERVICE_ROLES': 'service',
+}
+PATCH = 'application/openstack-images-v2.1-json-patch'
+
+
+class Bed:
+    """What a test needs.
+
+    :ivar glance: behind the filter
+    :ivar view: the filter
+    """
+
+    def __init__(self, world, conf):
+        self.world = world
+        self.conf = conf
+        self.catalog = FakeCatalog()
+        self.glance = GlanceAPI(self.catalog)
+        self.view = raw_view.RawView(self.glance, conf)
+
+    def image(self, copied=True, data=b'QFI' * 1000, **facts):
+        """Make an image; its id."""
+        image_id = str(uuid.uuid4())
+        place = f'rbd://{self.world.cluster.fsid}/images/{image_id}/snap'
+        row = self.catalog.row(place, 'ceph')
+        self.catalog.add(image_id, data, **{'locations': (row,), **facts})
+        if copied:
+            self.world.copy(image_id)
+        return image_id
+
+    def url(self, image_id):
+        """Of an image's copy."""
+        fsid = self.world.cluster.fsid
+        return f'rbd://{fsid}/images_raw/{image_id}_raw/snap'
+
+    def request(self, path, caller=NOVA, method='GET', **kwargs):
+        """A request for what is below the images."""
+        return webob.Request.blank(
+            f'/v2/images{path}', environ=dict(caller), method=method, **kwargs
+        )
+
+    def ask(self, path='', caller=NOVA, method='GET', **kwargs):
+        request = self.request(path, caller, method, **kwargs)
+        return request.get_response(self.view)
+
+    def get(self, path='', caller=NOVA, **kwargs):
+        answer = self.ask(path, caller, **kwargs)
+        assert answer.status_int == 200, answer.text
+        return answer.json
+
+    def write(self, body, path='', caller=TENANT, kind=PATCH, **kwargs):
+        """Update the image of that path, or create one without a path."""
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        return self.ask(
+            path,
+            caller,
+            method='PATCH' if path else 'POST',
+            body=body,
+            content_type=kind if path else 'application/json',
+            **kwargs,
+        )
+
+
+@pytest.fixture
+def make_bed(world, tmp_path, monkeypatch):
+    """Makes a bed with these options of ``[glance_rawstore]``."""
+
+    def make(text=''):
+        text = (
+            f'{configured.USUAL}\n'
+            f'    rbd_store_ceph_conf = {world.cluster.conf_file}\n'
+            f'    rbd_store_user = glance\n'
+            f'    [glance_rawstore]\n    {text}\n'
+        )
+        conf = configured.read(tmp_path, text)
+        conf.register_opts(LIMITS)
+        bed = Bed(world, conf)
+        monkeypatch.setattr(facts, 'Catalog', lambda _conf: bed.catalog)
+        return bed
+
+    return make
+
+
+@pytest.fixture
+def bed(make_bed):
+    """A bed with the usual options."""
+    return make_bed()

@@ -300,6 +300,23 @@ def test_one_connection_is_kept(window, world, monkeypatch):
     assert len(connects) == 1
 
 
+def test_a_client_that_was_fenced_is_replaced(
+    window, world, clock, monkeypatch
+):
+    """librados never connects such a one again."""
+    image_id, _ = world.copy()
+    assert look(window, image_id) != []
+    closed = counted(monkeypatch, ceph.rados.Rados, 'shutdown')
+    world.cluster.blocklist.add(window._pool.client.address)
+    assert look(window, image_id) == []
+    assert closed == [], 'others may be using it'
+
+    clock[0] += copies.PAUSE + 0.1
+
+    assert look(window, image_id) == [(image_id, Status.ACTIVE)]
+    assert len(closed) == 1
+
+
 def test_a_connection_that_fails_half_way_is_closed(
     window, world, clock, monkeypatch
 ):

@@ -303,7 +303,7 @@ def test_one_connection_is_kept(window, world, monkeypatch):
 def test_a_client_that_was_fenced_is_replaced(
     window, world, clock, monkeypatch
 ):
-    """librados never connects such a one again."""
+    """The library never connects such a one again."""
     image_id, _ = world.copy()
     assert look(window, image_id) != []
     closed = counted(monkeypatch, ceph.rados.Rados, 'shutdown')

@@ -183,7 +183,9 @@ class Reserve(Step):
         if isinstance(result, failure.Failure):
             return
         pool = self.job.raw_pool
-        insist(lambda: pool.discard(self.job.image_id, result, _WATCH_TIMEOUT))
+        # A process that ends does not wait; what is trashed is reaped later.
+        patience = 0.0 if self.job.stop.is_set() else _WATCH_TIMEOUT
+        insist(lambda: pool.discard(self.job.image_id, result, patience))
         if self.job.lease is not None:
             self.job.lease.release()
 

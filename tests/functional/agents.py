@@ -50,6 +50,7 @@ class Agent:
         _tb: TracebackType | None,
     ) -> None:
         self.kill()
+        print(self.log())  # which pytest shows of failed tests
 
     def log(self) -> str:
         """All that it has logged."""

@@ -88,13 +88,12 @@ class Answers:
                 representation.for_service(i, copies[i['id']], self._node)
                 for i in images
             ]
-        return [self._for_tenant(i, copies[i['id']]) for i in images]
-
-    def _for_tenant(
-        self, image: dict[str, Any], copies: list[representation.Copy]
-    ) -> representation.ImageView:
-        task = None if copies else self._facts.task(image)
-        return representation.for_tenant(image, copies, task)
+        bare = [image for image in images if not copies[image['id']]]
+        tasks = self._facts.tasks(bare)
+        return [
+            representation.for_tenant(i, copies[i['id']], tasks.get(i['id']))
+            for i in images
+        ]
 
     def _shown(
         self, answer: webob.Response, audience: Audience

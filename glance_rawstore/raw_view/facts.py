@@ -72,15 +72,19 @@ class Facts:
                 found[image_id].append(copy)
         return found
 
-    def task(self, image: Mapping[str, Any]) -> str | None:
-        """Status of the last conversion's task of an image that wants one."""
-        if not wishes.mentioned(_properties(image)):
-            return None
+    def tasks(self, images: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+        """Status of the last conversion's task, by image id.
+
+        Of those images that want a copy, where there is a task.
+        """
+        wanting = [i['id'] for i in images if wishes.mentioned(_properties(i))]
+        if not wanting:
+            return {}
         try:
-            return self.catalog.copy_task_status(image['id'])
+            return self.catalog.copy_task_statuses(wanting)
         except Exception as exc:
-            LOG.warning('Cannot see the tasks of an image: %s', exc)
-            return None
+            LOG.warning('Cannot see the tasks of images: %s', exc)
+            return {}
 
 
 def _properties(image: Mapping[str, Any]) -> dict[str, str]:

@@ -164,9 +164,13 @@ class FakeCatalog:
         )
         return task_id
 
-    def copy_task_status(self, image_id: str) -> str | None:
-        ours = [t for t in self.tasks.values() if t.image_id == image_id]
-        return ours[-1].status if ours else None
+    def copy_task_statuses(self, image_ids: Iterable[str]) -> dict[str, str]:
+        asked = set(image_ids)
+        return {
+            task.image_id: task.status
+            for task in self.tasks.values()
+            if task.image_id in asked
+        }
 
     def _move(self, task_id: str, status: str, message: str) -> bool:
         task = self.tasks[task_id]

@@ -126,10 +126,10 @@ def test_options_that_cannot_be_read_are_told_each_time(tmp_path):
 @pytest.mark.parametrize(
     ('properties', 'expected'),
     [
-        ({'raw_cache': 'true'}, 'failure'),
-        ({'raw_cache': 'nonsense'}, 'failure'),
-        ({'raw_cache': 'false'}, None),
-        ({}, None),
+        ({'raw_cache': 'true'}, {'a': 'failure'}),
+        ({'raw_cache': 'nonsense'}, {'a': 'failure'}),
+        ({'raw_cache': 'false'}, {}),
+        ({}, {}),
     ],
 )
 def test_the_task_is_that_of_an_image_that_wants_a_copy(
@@ -142,6 +142,6 @@ def test_the_task_is_that_of_an_image_that_wants_a_copy(
     monkeypatch.setattr(facts, 'Catalog', lambda _conf: catalog)
     known = facts.Facts(configured.read(tmp_path))
 
-    assert known.task(image('a', **properties)) == expected
+    assert known.tasks([image('a', **properties)]) == expected
     assert known.image('a') is catalog.images['a']
     assert known.image('b') is None

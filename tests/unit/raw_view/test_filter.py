@@ -135,18 +135,34 @@ def test_tasks_that_cannot_be_read_do_not_break_an_answer(
 ):
     image_id = bed.image(copied=False)
 
-    def broken(_image_id):
+    def broken(_image_ids):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(bed.catalog, 'copy_task_status', broken)
+    monkeypatch.setattr(bed.catalog, 'copy_task_statuses', broken)
 
     assert 'raw_cache_status' not in bed.get(f'/{image_id}', TENANT)
     assert 'Cannot see the tasks' in caplog.text
 
 
+def test_the_tasks_of_a_list_are_looked_at_once(bed, monkeypatch):
+    ids = sorted(bed.image(copied=False) for _ in range(3))
+    asked = []
+    look = bed.catalog.copy_task_statuses
+
+    def noting(image_ids):
+        asked.append(sorted(image_ids))
+        return look(image_ids)
+
+    monkeypatch.setattr(bed.catalog, 'copy_task_statuses', noting)
+
+    bed.get('', TENANT)
+
+    assert asked == [ids]
+
+
 def test_nobody_looks_for_tasks_of_images_that_want_no_copy(bed, monkeypatch):
     bed.image(copied=False, properties={})
-    monkeypatch.delattr(type(bed.catalog), 'copy_task_status')
+    monkeypatch.delattr(type(bed.catalog), 'copy_task_statuses')
 
     assert len(bed.get('', TENANT)['images']) == 1
 

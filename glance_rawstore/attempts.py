@@ -8,6 +8,7 @@ has one writer.
 """
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from glance_rawstore import ceph
@@ -29,15 +30,23 @@ def read(ioctx: Any, image_id: str) -> Attempts | None:
 
     :raises CephUnavailable: the cluster does not answer
     """
+    return read_some(ioctx, [image_id]).get(image_id)
+
+
+def read_some(ioctx: Any, image_ids: Iterable[str]) -> dict[str, Attempts]:
+    """What is known of the attempts at these images, by image.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
     try:
         with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
-            found, _ = ioctx.get_omap_vals_by_keys(operation, (image_id,))
+            found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(image_ids))
             ioctx.operate_read_op(operation, OBJECT)
             entries = dict(found)
     except exceptions.NotFound:
-        return None
-    value = entries.get(image_id)
-    return None if value is None else attempts.decode(value)
+        return {}
+    decoded = {key: attempts.decode(value) for key, value in entries.items()}
+    return {key: value for key, value in decoded.items() if value is not None}
 
 
 def read_all(ioctx: Any) -> dict[str, Attempts]:

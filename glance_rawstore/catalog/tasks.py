@@ -3,11 +3,10 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from glance.common import exception as glance_exception
-from oslo_utils import timeutils
 
 from glance_rawstore.catalog.database import PAGE
 from glance_rawstore.catalog.database import Database
@@ -109,36 +108,6 @@ class Tasks(Database):
             _is_of_copy, self._db.tasks_get_by_image(self._context, image_id)
         )
         return sorted(map(_copy_task, tasks), key=_created, reverse=True)
-
-    def copy_task_statuses(self, image_ids: Sequence[str]) -> dict[str, str]:
-        """Status of the newest task of each image's copy, where one is.
-
-        One read for many images: Glance's own look at an image's tasks also
-        writes, since it deletes those that have expired, and takes 2 ms.
-        """
-        found: dict[str, str] = {}
-        for start in range(0, len(image_ids), PAGE):
-            with self._db.session_for_read() as session:
-                found |= {
-                    task.image_id: task.status
-                    for task, info in self._of(
-                        session, image_ids[start : start + PAGE]
-                    )
-                    if _is_of_copy({'input': info.input})
-                }
-        return found
-
-    def _of(self, session: Any, image_ids: Sequence[str]) -> Any:
-        """The tasks of these images with what they are about, oldest first."""
-        task, info = self._db.models.Task, self._db.models.TaskInfo
-        expires = task.expires_at
-        alive = expires.is_(None) | (expires >= timeutils.utcnow())
-        return (
-            session.query(task, info)
-            .join(info, info.task_id == task.id)
-            .filter(task.image_id.in_(image_ids), ~task.deleted, alive)
-            .order_by(task.created_at)
-        )
 
     @write
     def create_task(

@@ -88,10 +88,13 @@ class Answers:
                 representation.for_service(i, copies[i['id']], self._node)
                 for i in images
             ]
-        bare = [image for image in images if not copies[image['id']]]
-        tasks = self._facts.tasks(bare)
+        stands = self._facts.wishes(i for i in images if not copies[i['id']])
         return [
-            representation.for_tenant(i, copies[i['id']], tasks.get(i['id']))
+            representation.for_tenant(
+                i,
+                copies[i['id']],
+                stands.get(i['id'], representation.Wish.NONE),
+            )
             for i in images
         ]
 

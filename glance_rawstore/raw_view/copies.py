@@ -12,8 +12,10 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
+from glance_rawstore import attempts
 from glance_rawstore import ceph
 from glance_rawstore import directory
 from glance_rawstore import exceptions
@@ -23,9 +25,12 @@ from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
+from glance_rawstore.lifecycle.attempts import UNFINISHED
 from glance_rawstore.raw_view.representation import Copy
 
 LOG = logging.getLogger(__name__)
+
+_R = TypeVar('_R')
 
 #: Seconds that one operation in Ceph may take.
 TIMEOUT = 5
@@ -73,14 +78,34 @@ class Window:
         :param trash: look for those in the trash as well
         :returns: (image id, copy) of each
         """
+        found = self._try(lambda pool: list(self._look(pool, images, trash)))
+        return found or []
+
+    def failed(self, image_ids: Iterable[str]) -> set[str] | None:
+        """Those of these images whose last attempt at a copy has failed.
+
+        :returns: None when Ceph does not answer
+        """
+        return self._try(
+            lambda pool: {
+                image_id
+                for image_id, known in attempts.read_some(
+                    pool.ioctx, image_ids
+                ).items()
+                if known.error != UNFINISHED
+            }
+        )
+
+    def _try(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
+        """Read something; None when Ceph does not answer."""
         if self._answers:
-            return self._ask(images, trash)
+            return self._read(read)
         patience = 0.0 if self._closed_until else PATIENCE
         if not self._trial.acquire(timeout=patience):
-            return []
+            return None
         try:
             self._renew()
-            return self._ask(images, trash)
+            return self._read(read)
         finally:
             self._trial.release()
 
@@ -93,13 +118,11 @@ class Window:
             self._open.close()
             self._pool = None
 
-    def _ask(
-        self, images: Mapping[str, int], trash: bool
-    ) -> list[tuple[str, Copy]]:
+    def _read(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
         if time.monotonic() < self._closed_until:
-            return []
+            return None
         try:
-            found = list(self._look(self._connected(), images, trash))
+            found = read(self._connected())
         except exceptions.RawStoreError as exc:
             LOG.warning(
                 'Images are shown as their originals for the next %.0f s, '
@@ -110,7 +133,7 @@ class Window:
             )
             self._answers = False
             self._closed_until = time.monotonic() + PAUSE
-            return []
+            return None
         self._answers, self._closed_until = True, 0.0
         return found
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the raw view has to know of images: from Ceph, and from Glance."""
 
-import logging
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,14 +9,18 @@ from oslo_config import cfg
 
 from glance_rawstore import exceptions
 from glance_rawstore import options
+from glance_rawstore import opts
+from glance_rawstore import safety
 from glance_rawstore import stores
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Image
 from glance_rawstore.raw_view.copies import Window
 from glance_rawstore.raw_view.representation import Copy
+from glance_rawstore.raw_view.representation import Wish
 
-LOG = logging.getLogger(__name__)
+#: Statuses of images that may still get a copy.
+_HOPEFUL = frozenset({'queued', 'saving', 'uploading', 'importing', 'active'})
 
 
 class Facts:
@@ -27,7 +30,9 @@ class Facts:
     """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
+        opts.register(conf)
         self._conf = conf
+        self._by_default = conf[opts.GROUP].raw_cache_default
         self._lock = threading.Lock()
         self._windows: dict[str, tuple[Window, int]] | None = None
         self._catalog: Catalog | None = None
@@ -72,19 +77,30 @@ class Facts:
                 found[image_id].append(copy)
         return found
 
-    def tasks(self, images: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-        """Status of the last conversion's task, by image id.
+    def wishes(self, images: Iterable[Mapping[str, Any]]) -> dict[str, Wish]:
+        """What becomes of the wishes for copies that are not there.
 
-        Of those images that want a copy, where there is a task.
+        :param images: as Glance shows them
         """
-        wanting = [i['id'] for i in images if wishes.mentioned(_properties(i))]
-        if not wanting:
-            return {}
-        try:
-            return self.catalog.copy_task_statuses(wanting)
-        except Exception as exc:
-            LOG.warning('Cannot see the tasks of images: %s', exc)
-            return {}
+        wanted = [image['id'] for image in images if self._is_wanted(image)]
+        found = dict.fromkeys(wanted, Wish.STANDS)
+        for window, _usual in self.windows.values() if wanted else ():
+            failed = window.failed(wanted)
+            if failed is None:
+                return {}  # better to say nothing than what may be wrong
+            found |= dict.fromkeys(failed, Wish.FAILED)
+        return found
+
+    def _is_wanted(self, image: Mapping[str, Any]) -> bool:
+        if not self.windows or image.get('status') not in _HOPEFUL:
+            return False
+        disk_format = image.get('disk_format')
+        default = self._by_default and safety.convertible(
+            disk_format, image.get('container_format')
+        )
+        return disk_format not in safety.ALREADY_RAW and wishes.mentioned(
+            _properties(image), default
+        )
 
 
 def _properties(image: Mapping[str, Any]) -> dict[str, str]:

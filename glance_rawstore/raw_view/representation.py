@@ -16,6 +16,8 @@ disk from there (``nova.virt.libvirt.imagebackend.Rbd._get_parent_pool``).
 """
 
 import dataclasses
+import enum
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,11 +34,19 @@ PROGRESS = 'raw_cache_progress'
 SIZE = 'raw_cache_size'
 READ_ONLY = frozenset({STATUS, PROGRESS, SIZE})
 
-#: Status of a copy whose last conversion failed.
+#: Status of a copy at which the last attempt failed.
 ERROR = 'error'
 
 #: A signature is one of the original's bytes (``cursive``).
 _SIGNATURE = 'img_signature'
+
+
+class Wish(enum.Enum):
+    """What there is to say of an image that has no copy."""
+
+    NONE = enum.auto()
+    STANDS = enum.auto()
+    FAILED = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +122,27 @@ def for_service(
     if raw:
         return _raw(shown, raw)
     if is_original_raw(image.get('disk_format')):
-        return shown
+        return _without_copies_of_others(shown)
     return _without_direct_url(shown)
+
+
+def _is_copy(location: Mapping[str, Any]) -> bool:
+    """Whether a location leads to a raw copy, in whatever pool.
+
+    An image that is raw has none, so somebody who may edit locations has
+    named the copy of another image.
+    """
+    parts = str(location.get('url', '')).removeprefix('rbd://').split('/')
+    return any(raw_copy.parse(urllib.parse.unquote(part)) for part in parts)
+
+
+def _without_copies_of_others(shown: ImageView) -> ImageView:
+    if _is_copy({'url': shown.get('direct_url')}):
+        del shown['direct_url']
+    if 'locations' in shown:
+        kept = [loc for loc in shown['locations'] if not _is_copy(loc)]
+        shown['locations'] = kept
+    return shown
 
 
 def _raw(shown: ImageView, raw: Sequence[Copy]) -> ImageView:
@@ -156,27 +185,26 @@ def locations_for_service(
     :param locations: as Glance has shown them
     """
     if is_original_raw(disk_format):
-        return list(locations)
+        return [loc for loc in locations if not _is_copy(loc)]
     raw = chosen(status, disk_format, copies, node)
     return [copy.location for copy in raw]
 
 
 def for_tenant(
-    image: Mapping[str, Any], copies: Sequence[Copy], task: str | None
+    image: Mapping[str, Any], copies: Sequence[Copy], wish: Wish
 ) -> ImageView:
     """An image as everybody else is shown it: the original, and how far.
 
-    :param task: status of the task of the last conversion, if there is one;
-        says something only where there is no copy
+    :param wish: says something only where there is no copy
     """
     shown = _without_ours(image)
     found = {copy.status: copy for copy in copies}
     if found:
         status = selection.derive_status([str(status) for status in found])
         shown.update(_progress(found[states.Status(status)]))
-    elif task == 'failure':
+    elif wish is Wish.FAILED:
         shown[STATUS] = ERROR
-    elif task in ('pending', 'processing'):
+    elif wish is Wish.STANDS:
         shown.update({STATUS: str(states.Status.PENDING), PROGRESS: '0'})
     return shown
 

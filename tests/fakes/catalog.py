@@ -164,14 +164,6 @@ class FakeCatalog:
         )
         return task_id
 
-    def copy_task_statuses(self, image_ids: Iterable[str]) -> dict[str, str]:
-        asked = set(image_ids)
-        return {
-            task.image_id: task.status
-            for task in self.tasks.values()
-            if task.image_id in asked
-        }
-
     def _move(self, task_id: str, status: str, message: str) -> bool:
         task = self.tasks[task_id]
         if (task.status, status) not in _MOVES:

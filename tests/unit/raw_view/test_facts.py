@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is looked up of images, and when."""
 
+import dataclasses
 import uuid
 
 import pytest
 
+from glance_rawstore import attempts
 from glance_rawstore import exceptions
 from glance_rawstore import stores
+from glance_rawstore.lifecycle.attempts import UNFINISHED
+from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.raw_view import facts
+from glance_rawstore.raw_view.representation import Wish
 from tests.fakes.catalog import FakeCatalog
 from tests.unit import configured
 
@@ -123,25 +128,83 @@ def test_options_that_cannot_be_read_are_told_each_time(tmp_path):
             known.copies([])
 
 
+FAILED = Attempts(1, False, 'Why.', 0.0, 'v')
+
+
+def active(image_id, **properties):
+    """An image that could have a copy."""
+    return image(
+        image_id,
+        status='active',
+        disk_format='qcow2',
+        container_format='bare',
+        **properties,
+    )
+
+
+@pytest.fixture
+def one(world, tmp_path):
+    """Of one raw store; takes further options of ours."""
+
+    def make(ours=''):
+        conf_file = world.cluster.conf_file
+        text = TWO.format(conf=conf_file, other=conf_file)
+        text = text.replace(',far:rawrbd', '')
+        text += f'    [glance_rawstore]\n    {ours}\n'
+        return facts.Facts(configured.read(tmp_path, text))
+
+    return make
+
+
 @pytest.mark.parametrize(
-    ('properties', 'expected'),
+    ('changed', 'expected'),
     [
-        ({'raw_cache': 'true'}, {'a': 'failure'}),
-        ({'raw_cache': 'nonsense'}, {'a': 'failure'}),
-        ({'raw_cache': 'false'}, {}),
-        ({}, {}),
+        ({'raw_cache': 'true'}, Wish.STANDS),
+        ({'raw_cache': 'nonsense'}, Wish.STANDS),
+        ({'raw_cache': 'true', 'status': 'queued'}, Wish.STANDS),
+        ({'raw_cache': 'true', 'status': 'deactivated'}, None),
+        ({'raw_cache': 'true', 'disk_format': 'raw'}, None),
+        ({'raw_cache': 'false'}, None),
+        ({}, None),
     ],
 )
-def test_the_task_is_that_of_an_image_that_wants_a_copy(
-    tmp_path, monkeypatch, properties, expected
-):
+def test_a_wish_stands_until_there_is_a_copy(one, changed, expected):
+    found = one().wishes([{**active('a'), **changed}])
+
+    assert found.get('a') is expected
+
+
+def test_a_wish_has_failed_when_the_last_attempt_has(one, world):
+    attempts.write(world.pool.ioctx, 'a', FAILED)
+    running = dataclasses.replace(FAILED, error=UNFINISHED)
+    attempts.write(world.pool.ioctx, 'b', running)
+
+    found = one().wishes(active(i, raw_cache='true') for i in ('a', 'b', 'c'))
+
+    assert found == {'a': Wish.FAILED, 'b': Wish.STANDS, 'c': Wish.STANDS}
+
+
+def test_the_operator_may_wish_for_all_that_can_be_converted(one):
+    images = [active('a'), {**active('b'), 'disk_format': 'iso'}]
+
+    assert one('raw_cache_default = true').wishes(images) == {'a': Wish.STANDS}
+
+
+def test_nothing_is_said_of_wishes_while_a_cluster_is_away(known):
+    assert known.wishes([active('a', raw_cache='true')]) == {}
+
+
+def test_nobody_asks_ceph_about_images_without_a_wish(one, monkeypatch):
+    monkeypatch.delattr(attempts, 'read_some')
+
+    assert one().wishes([active('a')]) == {}
+
+
+def test_images_are_glances(tmp_path, monkeypatch):
     catalog = FakeCatalog()
     catalog.add('a', b'')
-    task_id = catalog.create_task(catalog.images['a'], 'raw', None, 'Waits.')
-    catalog.fail_task(task_id, 'Why.')
     monkeypatch.setattr(facts, 'Catalog', lambda _conf: catalog)
-    known = facts.Facts(configured.read(tmp_path))
+    found = facts.Facts(configured.read(tmp_path))
 
-    assert known.tasks([image('a', **properties)]) == expected
-    assert known.image('a') is catalog.images['a']
-    assert known.image('b') is None
+    assert found.image('a') is catalog.images['a']
+    assert found.image('b') is None

@@ -6,7 +6,9 @@ import dataclasses
 import pytest
 from oslo_config import cfg
 
+from glance_rawstore import attempts
 from glance_rawstore import raw_view
+from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.raw_view.representation import READ_ONLY
 from tests.contract.world import DATA
 from tests.contract.world import SIZE
@@ -116,55 +118,16 @@ def test_tenants_follow_their_copy(bed):
         shown = bed.get(f'/{image_id}', TENANT)
         return shown.get('raw_cache_status'), shown.get('raw_cache_progress')
 
-    assert status() == (None, None)
-    image = bed.catalog.images[image_id]
-    task_id = bed.catalog.create_task(image, 'raw', None, 'Waiting.')
     assert status() == ('pending', '0')
     _, rbd_id = bed.world.begin(image_id)
     bed.world.pool.set_progress(image_id, rbd_id, 42)
     assert status() == ('pending', '42')
     bed.world.pool.discard(image_id, rbd_id)
-    bed.catalog.fail_task(task_id, 'Why.')
+    failed = Attempts(1, False, 'Why.', 0.0, 'v')
+    attempts.write(bed.world.pool.ioctx, image_id, failed)
     assert status() == ('error', None)
     bed.world.copy(image_id)
     assert status() == ('active', '100')
-
-
-def test_tasks_that_cannot_be_read_do_not_break_an_answer(
-    bed, monkeypatch, caplog
-):
-    image_id = bed.image(copied=False)
-
-    def broken(_image_ids):
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(bed.catalog, 'copy_task_statuses', broken)
-
-    assert 'raw_cache_status' not in bed.get(f'/{image_id}', TENANT)
-    assert 'Cannot see the tasks' in caplog.text
-
-
-def test_the_tasks_of_a_list_are_looked_at_once(bed, monkeypatch):
-    ids = sorted(bed.image(copied=False) for _ in range(3))
-    asked = []
-    look = bed.catalog.copy_task_statuses
-
-    def noting(image_ids):
-        asked.append(sorted(image_ids))
-        return look(image_ids)
-
-    monkeypatch.setattr(bed.catalog, 'copy_task_statuses', noting)
-
-    bed.get('', TENANT)
-
-    assert asked == [ids]
-
-
-def test_nobody_looks_for_tasks_of_images_that_want_no_copy(bed, monkeypatch):
-    bed.image(copied=False, properties={})
-    monkeypatch.delattr(type(bed.catalog), 'copy_task_statuses')
-
-    assert len(bed.get('', TENANT)['images']) == 1
 
 
 # Glance's own rules stay in force

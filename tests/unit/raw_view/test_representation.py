@@ -13,6 +13,7 @@ from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.raw_view import representation
 from glance_rawstore.raw_view.representation import READ_ONLY
 from glance_rawstore.raw_view.representation import Copy
+from glance_rawstore.raw_view.representation import Wish
 
 ID = '2b79f9a3-5f5c-4ba7-9a0c-1d7ce3ff9a10'
 OTHER = '77777777-5f5c-4ba7-9a0c-1d7ce3ff9a10'
@@ -162,36 +163,53 @@ def test_nova_finds_the_original_also_where_only_its_url_is_shown():
     assert 'direct_url' not in shown
 
 
+@pytest.mark.parametrize('name', ['_raw', '_raw.part', '%5Fraw'])
+def test_a_raw_image_cannot_borrow_another_images_copy(name):
+    stolen = f'rbd://{FSID}/images_raw/{OTHER}{name}/snap'
+    own = {'url': ORIGINAL, 'metadata': {}}
+    borrowed = {'url': stolen, 'metadata': {'store': 'raw'}}
+    found = image(
+        disk_format='raw', direct_url=stolen, locations=[borrowed, own]
+    )
+
+    shown = for_service(found)
+
+    assert shown['locations'] == [own]
+    assert 'direct_url' not in shown
+    listed = representation.locations_for_service(
+        'active', 'raw', [borrowed, own], [], NODE
+    )
+    assert listed == [own]
+
+
 # For tenants
 
 
 @pytest.mark.parametrize(
-    ('copies', 'task', 'expected'),
+    ('copies', 'wish', 'expected'),
     [
-        ([], None, {}),
-        ([], 'success', {}),
-        ([], 'failure', {'status': 'error'}),
-        ([], 'pending', {'status': 'pending', 'progress': '0'}),
-        ([], 'processing', {'status': 'pending', 'progress': '0'}),
+        ([], Wish.NONE, {}),
+        ([], Wish.FAILED, {'status': 'error'}),
+        ([], Wish.STANDS, {'status': 'pending', 'progress': '0'}),
         (
             [copy(status=Status.PENDING, progress=42)],
-            None,
+            Wish.STANDS,
             {'status': 'pending', 'progress': '42'},
         ),
         (
             [copy(status=Status.PENDING)],
-            None,
+            Wish.STANDS,
             {'status': 'pending', 'progress': '0'},
         ),
         (
             [copy(bytes_used=7)],
-            None,
+            Wish.STANDS,
             {'status': 'active', 'progress': '100', 'size': '7'},
         ),
-        ([copy()], 'failure', {'status': 'active', 'progress': '100'}),
+        ([copy()], Wish.FAILED, {'status': 'active', 'progress': '100'}),
         (
             [copy(status=Status.PENDING_DELETE, bytes_used=7)],
-            None,
+            Wish.STANDS,
             {'status': 'pending_delete', 'size': '7'},
         ),
         (
@@ -199,18 +217,18 @@ def test_nova_finds_the_original_also_where_only_its_url_is_shown():
                 copy('b', status=Status.PENDING_DELETE),
                 copy('c', status=Status.PENDING, progress=5),
             ],
-            None,
+            Wish.STANDS,
             {'status': 'pending', 'progress': '5'},
         ),
         (
             [copy('c', status=Status.PENDING, progress=5), copy(bytes_used=0)],
-            None,
+            Wish.STANDS,
             {'status': 'active', 'progress': '100', 'size': '0'},
         ),
     ],
 )
-def test_tenants_see_how_far_their_copy_is(copies, task, expected):
-    shown = representation.for_tenant(image(), copies, task)
+def test_tenants_see_how_far_their_copy_is(copies, wish, expected):
+    shown = representation.for_tenant(image(), copies, wish)
 
     values = {f'raw_cache_{key}': value for key, value in expected.items()}
     assert shown == {**image(), **values}
@@ -338,13 +356,30 @@ def test_what_a_service_is_told_matches_the_bits(found, copies, node):
     assert found == before, "Glance's answer is not changed"
     assert not READ_ONLY & shown.keys()
     if found['disk_format'] in safety.ALREADY_RAW:
-        theirs = {k: v for k, v in found.items() if k not in READ_ONLY}
-        assert shown == theirs
-        assert listed == found.get('locations', [])
+        check_raw_original(found, shown, listed)
     elif shown['disk_format'] == 'raw':
         check_raw(found, shown, listed, copies, node)
     else:
         check_original(found, shown, listed, copies)
+
+
+def check_raw_original(found, shown, listed):
+    """It is Glance's answer, without the copies of other images.
+
+    The ids of all images here end with 10.
+    """
+    theirs = {k: v for k, v in found.items() if k not in READ_ONLY}
+    kept = [
+        location
+        for location in theirs.get('locations', [])
+        if '10_raw' not in str(location['url'])
+    ]
+    if 'locations' in theirs:
+        theirs['locations'] = kept
+    if '10_raw' in str(theirs.get('direct_url')):
+        del theirs['direct_url']
+    assert shown == theirs
+    assert listed == kept
 
 
 def check_raw(found, shown, listed, copies, node):
@@ -393,12 +428,12 @@ def check_original(found, shown, listed, copies):
 @hypothesis.given(
     IMAGES,
     COPIES,
-    st.sampled_from([None, 'pending', 'processing', 'success', 'failure']),
+    st.sampled_from(Wish),
 )
-def test_tenants_see_glances_answer_and_three_properties(found, copies, task):
+def test_tenants_see_glances_answer_and_three_properties(found, copies, wish):
     before = copying.deepcopy(found)
 
-    shown = representation.for_tenant(found, copies, task)
+    shown = representation.for_tenant(found, copies, wish)
 
     assert found == before, "Glance's answer is not changed"
     theirs = {k: v for k, v in found.items() if k not in READ_ONLY}
@@ -406,9 +441,9 @@ def test_tenants_see_glances_answer_and_three_properties(found, copies, task):
     assert {k: v for k, v in shown.items() if k not in READ_ONLY} == theirs
     assert all(isinstance(value, str) for value in ours.values())
     # None of it is what was stored under these names.
-    bare = representation.for_tenant(theirs, copies, task)
+    bare = representation.for_tenant(theirs, copies, wish)
     assert ours == {k: v for k, v in bare.items() if k in READ_ONLY}
-    if not copies and task in (None, 'success'):
+    if not copies and wish is Wish.NONE:
         assert ours == {}
 
 

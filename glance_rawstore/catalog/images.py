@@ -3,6 +3,7 @@
 
 import dataclasses
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from glance_rawstore.catalog.database import write
 LOG = logging.getLogger(__name__)
 
 _IMPORT_LOCK = 'os_glance_import_task'
+#: Seconds after its task's last message that an import lock holds.
+_LOCKED = 3600
+_LOCKED_PENDING = 7200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +71,30 @@ class Images(Database):
             size=found['size'] or 0,
             virtual_size=found['virtual_size'] or 0,
             owner=found['owner'],
-            properties={
-                p['name']: p['value']
-                for p in found['properties']
-                if not p['deleted']
-            },
+            properties=self._properties(found['properties']),
             locations=tuple(self._plain(row) for row in found['locations']),
             updated_at=epoch(found['updated_at']),
         )
+
+    def _properties(self, rows: list[dict[str, Any]]) -> dict[str, str]:
+        """The properties, without an import lock that Glance would break."""
+        found = {p['name']: p['value'] for p in rows if not p['deleted']}
+        if _IMPORT_LOCK in found and self._is_stale(found[_IMPORT_LOCK]):
+            del found[_IMPORT_LOCK]
+        return found
+
+    def _is_stale(self, task_id: str) -> bool:
+        """Whether a killed worker left the lock.
+
+        As ``ImagesController._enforce_import_lock`` (glance/api/v2/images.py)
+        judges before another import, in the same times.
+        """
+        try:
+            task = self._db.task_get(self._context, task_id)
+        except glance_exception.NotFound:
+            return True
+        limit = _LOCKED_PENDING if task['status'] == 'pending' else _LOCKED
+        return time.time() - epoch(task['updated_at']) >= limit
 
     def all_images(self) -> Iterator[Image]:
         """Every image that is there, read in pages, oldest first."""

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,15 +26,20 @@ class Agent:
 
     :param directory: where its log goes
     :param conf: its configuration; that of the cloud's API by default
+    :param program: the command, without its arguments
     """
 
     def __init__(
-        self, cloud: Cloud, directory: Path, conf: Path | None = None
+        self,
+        cloud: Cloud,
+        directory: Path,
+        conf: Path | None = None,
+        program: Sequence[str] = (PROGRAM,),
     ) -> None:
         self.log_file = directory / 'agent.log'
         with self.log_file.open('ab') as log:
             self._process = psutil.Popen(
-                [PROGRAM, '--config-file', conf or cloud.conf, 'agent'],
+                [*program, '--config-file', conf or cloud.conf, 'agent'],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 import rbd
 
+from glance_rawstore import attempts
 from glance_rawstore import ceph
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
@@ -161,6 +162,16 @@ class Pool:
             present = list(rbd.RBD().list(pool.ioctx))
             trashed = rbd.RBD().trash_list(pool.ioctx)
             return present + [f'trash:{entry["name"]}' for entry in trashed]
+
+    def objects(self) -> list[str]:
+        """Objects in the pool, but for those that are always there."""
+        kept = {
+            *('rbd_directory', 'rbd_info', 'rbd_trash', 'rbd_children'),
+            attempts.OBJECT,
+        }
+        with raw_pool.RawPool.open(self.settings) as pool:
+            found = [str(item.key) for item in pool.ioctx.list_objects()]
+        return sorted(set(found) - kept)
 
     def await_empty(self, seconds: float = 20.0) -> None:
         """Wait until nothing is left in the pool."""

@@ -190,6 +190,35 @@ def test_only_what_is_named_like_a_copy_of_a_known_image_is_touched(
     assert sorted(pool.names()) == others
 
 
+def test_an_import_lock_is_heeded_until_glance_would_break_it(
+    cloud: Cloud, tenant: Tenant, small_image: Path
+) -> None:
+    """As a killed worker leaves it, of a task that is there or not."""
+    image_id = tenant.import_file(small_image, raw_cache='false')
+    tenant.images.update(image_id, raw_cache='true')
+    await_plan(cloud, 'make copy')
+    task_id = tenant.tasks(image_id)[0]['id']
+    in_database(
+        cloud,
+        'INSERT INTO image_properties '
+        '(image_id, name, value, created_at, deleted) '
+        "VALUES (?, 'os_glance_import_task', ?, '2026-01-01', 0)",
+        image_id,
+        task_id,
+    )
+    assert dry_run(cloud) == []
+    in_database(
+        cloud,
+        "UPDATE tasks SET updated_at = datetime('now', '-61 minutes') "
+        'WHERE id = ?',
+        task_id,
+    )
+    assert dry_run(cloud) == ['make copy']
+    in_database(cloud, 'DELETE FROM task_info WHERE task_id = ?', task_id)
+    in_database(cloud, 'DELETE FROM tasks WHERE id = ?', task_id)
+    assert reconciled(cloud) == ['copy made']
+
+
 def test_a_refused_image_is_tried_again_when_it_is_changed(
     cloud: Cloud, tenant: Tenant, pool: Pool, small_image: Path
 ) -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kill a worker at a named point of a conversion or a deletion.
+
+Put in from outside: as a paste filter into glance-api, and around the command
+into an agent. A process that comes to the point whose name stands in a file
+removes the file and kills itself with SIGKILL, so that it happens once.
+"""
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from glance_rawstore import raw_pool
+from glance_rawstore import rbd_image
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.tasks import flow
+from glance_rawstore.tasks import progress
+
+#: The variable with the path of the file.
+VARIABLE = 'TEST_KILL_AT'
+
+#: Beginnings of the steps that a killed process may leave at.
+STEPS = tuple(step.__name__ for step in flow.STEPS)
+#: Points within a step.
+CONVERTING = 'Convert, in its middle'
+SNAPSHOT = 'Commit, snapshot taken'
+PROTECTED = 'Commit, snapshot protected'
+RENAMED = 'Commit, renamed'
+#: Points of a deletion.
+TRASHED = 'delete, trashed'
+BARE = 'delete, snapshot removed'
+
+#: An agent with this in it.
+AGENT = (
+    sys.executable,
+    '-c',
+    'import sys; from tests.functional import killing; killing.install(); '
+    'from glance_rawstore import cli; sys.exit(cli.main(sys.argv[1:]))',
+)
+
+
+def reached(point: str) -> None:
+    """Die here, if this is the point."""
+    path = os.environ[VARIABLE]
+    try:
+        with open(path) as file:
+            if file.read() != point:
+                return
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _before(owner: Any, name: str, point: str) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        reached(point)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, wrapper)
+
+
+def _after(owner: Any, name: str, point: str) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        reached(point)
+        return result
+
+    setattr(owner, name, wrapper)
+
+
+def install() -> None:
+    """Put the points into this process."""
+    for step in flow.STEPS:
+        _before(step, 'execute', step.__name__)
+    _after(raw_pool.RawPool, 'commit', RENAMED)
+    _after(raw_pool.RawPool, '_trash', TRASHED)
+    _after(rbd_image, 'remove_snapshots', BARE)
+    protect = rbd_image.protect
+    update = progress.Conversion.update
+
+    def protecting(image: Any, name: str = raw_copy.SNAPSHOT) -> None:
+        if name not in [snap['name'] for snap in image.list_snaps()]:
+            image.create_snap(name)
+            reached(SNAPSHOT)
+        protect(image, name)
+        reached(PROTECTED)
+
+    def updating(self: progress.Conversion, done: float) -> None:
+        update(self, done)
+        if 0 < done < 1:
+            reached(CONVERTING)
+
+    rbd_image.protect = protecting
+    progress.Conversion.update = updating  # type: ignore[method-assign]
+
+
+def filter_factory(
+    _global_conf: dict[str, str], **_local_conf: str
+) -> Callable[[Any], Any]:
+    """A paste filter that does nothing but install the points."""
+    install()
+    return lambda app: app

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several agents, many images."""
+
+import contextlib
+import random
+import time
+from concurrent import futures
+from pathlib import Path
+
+import pytest
+import tenacity
+from glanceclient import exc
+
+from tests import images
+from tests.cloud import Cloud
+from tests.functional import agents
+from tests.functional.agents import Agent
+from tests.functional.support import Pool
+from tests.functional.support import Tenant
+from tests.functional.support import await_true
+
+QUICK = {
+    'reconcile_interval': 2,
+    'reap_interval': 2,
+    'retry_delay': 1,
+    'lease_duration': 6,
+    'max_conversions': 1,
+}
+MAKING = ': making its raw copy'
+
+
+def start_agents(
+    stack: contextlib.ExitStack, cloud: Cloud, directory: Path, count: int
+) -> list[Agent]:
+    """As many nodes, each with an agent, slots and a log of its own."""
+    found = []
+    for number in range(count):
+        conf = stack.enter_context(
+            agents.configured(cloud, directory, f'node-{number}', **QUICK)
+        )
+        found.append(stack.enter_context(Agent(cloud, conf.parent, conf)))
+    return found
+
+
+@pytest.fixture(scope='module')
+def some_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that takes about a second to convert."""
+    contents = images.Contents(size=256 << 20, data=48 << 20)
+    return images.qcow2(tmp_path_factory.mktemp('some'), contents=contents)
+
+
+@pytest.mark.timeout(600)
+def test_three_agents_share_twenty_images_though_one_is_killed(
+    cloud: Cloud, pool: Pool, some_image: Path, tmp_path: Path
+) -> None:
+    tenant = Tenant(cloud)
+    ids = [tenant.import_file(some_image) for _ in range(20)]
+    for image_id in ids:
+        tenant.images.update(image_id, raw_cache='true')
+
+    def active() -> int:
+        return sum(name.endswith('_raw') for name in pool.names())
+
+    with contextlib.ExitStack() as stack:
+        nodes = start_agents(stack, cloud, tmp_path, 3)
+        await_true(
+            lambda: active() >= 5 and all(MAKING in n.log() for n in nodes),
+            'all of them are at work',
+        )
+        nodes[0].kill()
+        await_true(lambda: active() == 20, 'all images have copies', 240)
+        await_true(
+            lambda: sorted(pool.names()) == sorted(f'{i}_raw' for i in ids),
+            'nothing else is left',
+        )
+        await_true(
+            lambda: all(
+                tenant.locations(i)['raw']['metadata']['status'] == 'active'
+                for i in ids
+            ),
+            'all locations say so',
+        )
+
+    conversions = [
+        task
+        for image_id in ids
+        for task in tenant.tasks(image_id)
+        if 'seconds' in (task['result'] or {})
+    ]
+    assert len(conversions) == 20, 'each image was converted once'
+    shares = [node.log().count(MAKING) for node in nodes]
+    assert min(shares) >= 1
+    assert min(shares[1:]) >= 3, shares
+    assert all('Traceback' not in node.log() for node in nodes)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(exc.HTTPConflict),
+    wait=tenacity.wait_fixed(1),
+    stop=tenacity.stop_after_delay(90),
+    reraise=True,
+)
+def delete(tenant: Tenant, image_id: str) -> None:
+    """Delete; Glance answers 409 while a reader has the original open."""
+    tenant.images.delete(image_id)
+
+
+@pytest.mark.timeout(900)
+def test_a_hundred_deletions_at_random_moments_leave_nothing(
+    cloud: Cloud, pool: Pool, some_image: Path, tmp_path: Path
+) -> None:
+    moments = random.Random(20)  # the same in every run
+
+    def one(moment: float) -> None:
+        tenant = Tenant(cloud)
+        image_id = tenant.start_import(some_image, raw_cache='true')
+        tenant.await_active(image_id)
+        time.sleep(moment)  # which is what is tested
+        delete(tenant, image_id)
+
+    with contextlib.ExitStack() as stack:
+        start_agents(stack, cloud, tmp_path, 2)
+        with futures.ThreadPoolExecutor(4) as users:
+            list(users.map(one, [moments.uniform(0, 4) for _ in range(100)]))
+        await_true(lambda: not pool.names(), 'nothing is left', 120)
+    assert agents.known_attempts(pool) == {}
+    # Snapshots that were removed are trimmed by the OSD in its own time.
+    await_true(lambda: not pool.objects(), 'no object is left')

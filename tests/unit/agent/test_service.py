@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loops: they wake, call what decides, and sleep."""
+
+import logging
+import threading
+
+import pytest
+
+from glance_rawstore import exceptions
+from glance_rawstore.agent import service
+from glance_rawstore.agent.node import Node
+from glance_rawstore.lifecycle.states import Status
+from tests.contract.world import volumes
+from tests.unit.tasks.conftest import ID
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def run():
+    """Run a service in a thread, until the test has ended."""
+    running = []
+
+    def start(found):
+        thread = threading.Thread(target=found.run)
+        running.append((found, thread))
+        thread.start()
+        return found
+
+    yield start
+    for found, thread in running:
+        found.terminate()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_passes_are_some_time_apart_but_never_the_same():
+    found = {service.jitter(60) for _ in range(100)}
+
+    assert len(found) > 50
+    assert min(found) >= 48
+    assert max(found) <= 72
+
+
+def test_what_loses_its_last_clone_is_reaped_by_itself(world, run):
+    image_id, _ = world.copy()
+    with volumes(world, 2) as consumer:
+        consumer.clone(image_id, 'child')
+        world.pool.delete(image_id)
+        store = type('Store', (), {'rbd': world.settings})
+        run(service.Reaper(0, store, 0.01))
+
+        consumer.remove('child')
+
+        eventually(lambda: world.trash() == [], 'it is reaped')
+
+
+def test_wishes_are_seen_by_and_by(work, node, run, monkeypatch):
+    monkeypatch.setattr(Node, 'start', lambda files, store: node)
+    work.catalog.change(ID, properties={})
+    run(service.Reconciler(0, [], 'raw', 0.01))
+
+    work.catalog.change(ID, properties={'raw_cache': 'true'})
+
+    eventually(
+        lambda: work.world.pool.status(ID) is Status.ACTIVE, 'it is made'
+    )
+    work.catalog.change(ID, properties={})
+    eventually(lambda: work.world.names() == [], 'it is deleted')
+
+
+@pytest.mark.parametrize(
+    'error',
+    [exceptions.CephUnavailable('It did not answer.'), RuntimeError('oops')],
+)
+def test_an_error_ends_a_pass_and_not_the_agent(
+    work, node, run, monkeypatch, caplog, error
+):
+    """The database away, say."""
+    outcomes = [error, error]
+
+    def start(files, store):
+        if outcomes:
+            raise outcomes.pop()
+        return node
+
+    monkeypatch.setattr(service, '_AGAIN', 0.01)
+    monkeypatch.setattr(Node, 'start', start)
+    with caplog.at_level(logging.WARNING):
+        run(service.Reconciler(0, [], 'raw', 60))
+        eventually(
+            lambda: work.world.pool.status(ID) is Status.ACTIVE, 'it is made'
+        )
+
+    assert str(error) in caplog.text
+    assert 'rying again' in caplog.text
+
+
+def test_who_is_told_to_end_undoes_what_it_converts(
+    work, node, run, monkeypatch
+):
+    """And does so at once, though its next pass is far away."""
+    monkeypatch.setattr(Node, 'start', lambda files, store: node)
+    converting, go_on = threading.Event(), threading.Event()
+
+    def during(_calls):
+        converting.set()
+        go_on.wait(10)
+
+    work.converter.during = during
+    found = run(service.Reconciler(0, [], 'raw', 600))
+    assert converting.wait(10)
+    ending = threading.Thread(target=found.terminate)
+    ending.start()
+    eventually(found._stop.is_set, 'it was told')
+    eventually(lambda: found._conversions._stop.is_set(), 'they were told')
+    go_on.set()
+    ending.join(10)
+
+    work.assert_nothing_is_left()

@@ -124,7 +124,13 @@ def _translate(exc: Any) -> exceptions.RawStoreError:
     number = abs(getattr(exc, 'errno', 0) or 0)
     if number in _FULL:
         return exceptions.NoSpace('The pool for raw copies is full.')
-    LOG.info('Ceph refused an operation: %s', exc)
+    # These two are the answer of who comes second, in every day's work.
+    usual = isinstance(exc, rbd.ImageExists | rados.ObjectBusy)
+    LOG.log(
+        logging.DEBUG if usual else logging.INFO,
+        'Ceph refused an operation: %s',
+        exc,
+    )
     return exceptions.CephUnavailable(
         'The storage cluster did not answer or refused.'
     )

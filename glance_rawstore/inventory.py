@@ -54,11 +54,17 @@ def trashed(pool: raw_pool.RawPool) -> list[tuple[str, str, str]]:
 def names(pool: raw_pool.RawPool) -> list[tuple[str, bool]]:
     """The copies in the pool by name; what is named otherwise is not ours.
 
+    Nor is what is in the trash already and keeps its name only because
+    somebody was killed who moved it there.
+
     :returns: (image id, is it a ``.part``) of each
     """
     with ceph.translated():
-        present = list(ceph.rbd.RBD().list(pool.ioctx))
-    parsed = [raw_copy.parse(name) for name in present]
+        present = list(ceph.rbd.RBD().list2(pool.ioctx))
+        gone = {e['id'] for e in ceph.rbd.RBD().trash_list(pool.ioctx)}
+    parsed = [
+        raw_copy.parse(x['name']) for x in present if x['id'] not in gone
+    ]
     return [found for found in parsed if found is not None]
 
 

@@ -20,8 +20,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from glance_rawstore import ceph
+from glance_rawstore import directory
 from glance_rawstore import exceptions
+from glance_rawstore import lease
 from glance_rawstore import rbd_image
+from glance_rawstore import torn
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 
@@ -92,11 +95,7 @@ class RawPool:
 
     def rbd_id(self, name: str) -> str | None:
         """Internal id of the image with that name, or None without one."""
-        try:
-            with self.image(name, read_only=True) as image:
-                return str(image.id())
-        except exceptions.NotFound:
-            return None
+        return torn.rbd_id(self.ioctx, name)
 
     def status(self, image_id: str) -> states.Status:
         """Status of the copy of an image; does not look into the trash."""
@@ -212,6 +211,9 @@ class RawPool:
         :raises CopyExists: another one was committed meanwhile
         """
         part, final = raw_copy.part_name(image_id), raw_copy.name(image_id)
+        if torn.finish_rename(self.ioctx, image_id, rbd_id):
+            with self.image(final, read_only=True) as image:
+                return rbd_image.bytes_used(image)
         try:
             with ceph.translated():
                 with self._part(image_id, rbd_id) as image:
@@ -264,6 +266,9 @@ class RawPool:
             writer keep it in the trash (:meth:`purge` is for later)
         :raises NotFound: there was none
         """
+        begun = self.rbd_id(raw_copy.part_name(image_id))
+        if begun is not None and not lease.held(self.ioctx, begun):
+            torn.finish_rename(self.ioctx, image_id, begun)
         # .part first: a commit in between turns it into the second name.
         names = (raw_copy.part_name(image_id), raw_copy.name(image_id))
         trashed = [rbd_id for n in names if (rbd_id := self._trash(n))]
@@ -272,7 +277,11 @@ class RawPool:
         return all([self.purge(rbd_id) for rbd_id in trashed])
 
     def _trash(self, name: str) -> str | None:
-        rbd_id = self.rbd_id(name)
+        # A move to the trash in whose middle a client was killed leaves a
+        # name in the directory alone; moving again puts that right.
+        rbd_id = self.rbd_id(name) or directory.ids(self.ioctx, (name,)).get(
+            name
+        )
         if rbd_id is None:
             return None
         try:

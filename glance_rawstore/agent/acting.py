@@ -11,6 +11,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import making
 from glance_rawstore import raw_pool
+from glance_rawstore import torn
 from glance_rawstore.agent import plan
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.plan import Action
@@ -59,6 +60,7 @@ class Actor:
         :returns: whether its copy is to be made, which is left to the caller
         :raises CephUnavailable: the cluster does not answer
         """
+        torn.finish_trash(self._pool.ioctx, image_id)
         facts = self.reader.one(image_id)
         actions = plan.plan(facts, self._policy, time.time())
         for action in actions:

@@ -84,7 +84,8 @@ class Reader:
         part = self._part(image_id)
         copy = self._copy(image_id)
         if copy is not None and part is not None:
-            part = None if part.rbd_id == copy.rbd_id else part
+            # Both names of one image: a rename that goes on, or does not.
+            copy = None if part.rbd_id == copy.rbd_id else copy
         trash = inventory.trashed(self._pool)
         mine = [rbd_id for owner, _, rbd_id in trash if owner == image_id]
         return self._facts(

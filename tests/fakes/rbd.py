@@ -36,6 +36,11 @@ class RBD:
     """Operations on images as a whole."""
 
     @operation
+    def list2(self, ioctx: Any) -> Any:
+        images = sorted(ioctx.pool.images.items())
+        return [{'id': image.number, 'name': name} for name, image in images]
+
+    @operation
     def list(self, ioctx: Any) -> Any:
         return sorted(ioctx.pool.images)
 

@@ -25,7 +25,7 @@ EDGES = (
         'convert',
         'catalog',
     ),
-    *('directory', 'sources', 'slots', 'making', 'ingest'),
+    *('directory', 'torn', 'sources', 'slots', 'making', 'ingest'),
     *('stores', 'options', 'opts', 'attempts'),
 )
 CORE = ('lifecycle', 'selection', 'wishes', 'safety', 'exceptions')

@@ -17,6 +17,9 @@ IMPORT_METHODS = '[glance-direct,web-download,copy-image,glance-download]'
 CEPH = 'ceph'
 RAW = 'raw'
 
+# the filter, as an operator writes it into Glance's api-paste.ini
+RAW_VIEW = {'raw_view': 'glance_rawstore.raw_view:filter_factory'}
+
 
 def render(options: Options) -> str:
     """Return the text of a configuration file."""

@@ -137,6 +137,15 @@ class Keystone(fixtures.Fixture):
                 )
         self._settled = True
 
+    def grant(self, user: str, role: str) -> None:
+        """Give a user one more role on its project."""
+        keystone = self._administrator()
+        keystone.roles.grant(
+            keystone.roles.find(name=role),
+            user=keystone.users.find(name=user),
+            project=keystone.projects.find(name=USERS[user].project),
+        )
+
     def register(self, kind: str, url: str, region: str = REGION) -> Any:
         """Enter a service of this kind, e.g. image, into the catalog.
 

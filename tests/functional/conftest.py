@@ -3,16 +3,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import tenacity
-from glanceclient import exc
 
 from tests import images
 from tests.cloud import Cloud
+from tests.cloud.config import RAW_VIEW
 from tests.cluster import Cluster
 from tests.functional.support import Pool
+from tests.functional.support import tidy
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -22,9 +21,6 @@ CONSUMER_CAPS = {
     'mon': 'profile rbd',
     'osd': 'profile rbd pool=volumes, profile rbd-read-only pool=images_raw',
 }
-
-#: As an operator writes it into Glance's api-paste.ini.
-RAW_VIEW = {'raw_view': 'glance_rawstore.raw_view:filter_factory'}
 
 
 @pytest.fixture(scope='session')
@@ -43,32 +39,12 @@ def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
         yield running
 
 
-@tenacity.retry(
-    retry=tenacity.retry_if_exception_type(exc.HTTPConflict),
-    wait=tenacity.wait_fixed(2),
-    stop=tenacity.stop_after_delay(60),
-    reraise=True,
-)
-def _delete(images_api: Any, image_id: str) -> None:
-    """Delete; a reader that was killed holds the original for 30 s."""
-    images_api.delete(image_id)
-
-
-def _tidy(cloud: Cloud) -> None:
-    """Delete every image and whatever is left in the pools."""
-    admin = cloud.client('admin').images
-    for image in admin.list(filters={'visibility': 'all'}):
-        _delete(admin, image.id)
-    for pool in (cloud.raw_pool, cloud.images_pool):
-        cloud.cluster.empty_pool(pool)
-
-
 @pytest.fixture
 def cloud(running_cloud: Cloud) -> Iterator[Cloud]:
     """The cloud, without images and with empty pools."""
     yield running_cloud
     running_cloud.cluster.empty_pool('volumes')
-    _tidy(running_cloud)
+    tidy(running_cloud)
 
 
 @pytest.fixture
@@ -128,7 +104,7 @@ def _lenient(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
 def lenient_cloud(_lenient: Cloud) -> Iterator[Cloud]:
     """A Glance that takes images whose format it does not recognise."""
     yield _lenient
-    _tidy(_lenient)
+    tidy(_lenient)
 
 
 @pytest.fixture
@@ -153,7 +129,7 @@ def impatient_cloud(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
         processes=1,
     ) as running:
         yield running
-        _tidy(running)
+        tidy(running)
 
 
 @pytest.fixture
@@ -173,7 +149,7 @@ def other_region(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
         processes=1,
     ) as running:
         yield running
-        _tidy(running)
+        tidy(running)
 
 
 @pytest.fixture(scope='module')
@@ -201,4 +177,4 @@ def _discreet(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
 def discreet_cloud(_discreet: Cloud) -> Iterator[Cloud]:
     """A Glance that shows no locations, and has an image cache."""
     yield _discreet
-    _tidy(_discreet)
+    tidy(_discreet)

@@ -3,11 +3,13 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import rbd
+import tenacity
+from glanceclient import exc
 
 from glance_rawstore import attempts
 from glance_rawstore import ceph
@@ -218,3 +220,27 @@ def original_facts(image: Any) -> dict[str, Any]:
         'raw_cache',
     )
     return {name: image.get(name) for name in kept}
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(exc.HTTPConflict),
+    wait=tenacity.wait_fixed(2),
+    stop=tenacity.stop_after_delay(60),
+    reraise=True,
+)
+def _delete(images_api: Any, image_id: str) -> None:
+    """Delete; a reader that was killed holds the original for 30 s."""
+    images_api.delete(image_id)
+
+
+def tidy(cloud: Cloud, kept: Collection[str] = ()) -> None:
+    """Delete every image and whatever is left in the pools.
+
+    :param kept: ids of images to keep; what is left in the pools then stays
+    """
+    admin = cloud.client('admin').images
+    for image in admin.list(filters={'visibility': 'all'}):
+        if image.id not in kept:
+            _delete(admin, image.id)
+    if not kept:
+        cloud.cluster.empty_pool(cloud.raw_pool, cloud.images_pool)

@@ -42,12 +42,12 @@ AGENT = (
 )
 
 
-def reached(point: str) -> None:
-    """Die here, if this is the point."""
+def reached(point: str, image_id: str = '') -> None:
+    """Die here, if this is the point, and the image meant or any image."""
     path = os.environ[VARIABLE]
     try:
         with open(path) as file:
-            if file.read() != point:
+            if file.read() not in (point, f'{point} {image_id}'):
                 return
         os.unlink(path)
     except FileNotFoundError:
@@ -55,15 +55,15 @@ def reached(point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _before(owner: Any, name: str, point: str) -> None:
-    original = getattr(owner, name)
+def _before_step(step: Any) -> None:
+    original = step.execute
 
     @functools.wraps(original)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        reached(point)
-        return original(*args, **kwargs)
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        reached(step.__name__, self.job.image_id)
+        return original(self, *args, **kwargs)
 
-    setattr(owner, name, wrapper)
+    step.execute = execute
 
 
 def _after(owner: Any, name: str, point: str) -> None:
@@ -78,10 +78,16 @@ def _after(owner: Any, name: str, point: str) -> None:
     setattr(owner, name, wrapper)
 
 
+def _of(image: Any) -> str:
+    """Id of the image whose copy an open RBD image is."""
+    parsed = raw_copy.parse(image.get_name())
+    return parsed[0] if parsed else ''
+
+
 def install() -> None:
     """Put the points into this process."""
     for step in flow.STEPS:
-        _before(step, 'execute', step.__name__)
+        _before_step(step)
     _after(raw_pool.RawPool, 'commit', RENAMED)
     _after(raw_pool.RawPool, '_trash', TRASHED)
     _after(rbd_image, 'remove_snapshots', BARE)
@@ -91,9 +97,9 @@ def install() -> None:
     def protecting(image: Any, name: str = raw_copy.SNAPSHOT) -> None:
         if name not in [snap['name'] for snap in image.list_snaps()]:
             image.create_snap(name)
-            reached(SNAPSHOT)
+            reached(SNAPSHOT, _of(image))
         protect(image, name)
-        reached(PROTECTED)
+        reached(PROTECTED, _of(image))
 
     def updating(self: progress.Conversion, done: float) -> None:
         update(self, done)

@@ -5,6 +5,7 @@ The whole table is one test, as what must be waited for is the same for all
 rows: leases run out, and tasks of dead workers are closed after a minute.
 """
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import rbd
 from rich import box
@@ -97,8 +99,11 @@ def kill_api(
     ]
     for point in points:
         source = big if point == killing.CONVERTING else small
-        kill_at.write_text(point)
-        image_id = tenant.start_import(source, raw_cache='true')
+        image_id = tenant.stage(source, raw_cache='true')
+        kill_at.write_text(f'{point} {image_id}')
+        if point in (killing.CONVERTING, killing.RENAMED):
+            kill_at.write_text(point)  # which do not know whose they are
+        tenant.images.image_import(image_id, method='glance-direct')
         await_killed(kill_at, point)
         yield Row('API worker', point, image_id, source)
 
@@ -115,8 +120,16 @@ def kill_deleting(cloud: Cloud, kill_at: Path, small: Path) -> Iterator[Row]:
         yield Row('API worker', point, image_id, small)
 
 
+def working(agent: Agent) -> Iterator[Any]:
+    """An agent's qemu-img processes."""
+    for process in agent.family():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name() == 'qemu-img':
+                yield process
+
+
 def kill_agent(
-    cloud: Cloud, kill_at: Path, small: Path, big: Path
+    cloud: Cloud, agent: Agent, kill_at: Path, small: Path, big: Path
 ) -> Iterator[Row]:
     """A wish for each point at which an agent dies; it is started again."""
     tenant = Tenant(cloud)
@@ -124,7 +137,10 @@ def kill_agent(
     for point in points:
         source = big if point == killing.CONVERTING else small
         image_id = tenant.import_file(source)
-        kill_at.write_text(point)
+        kill_at.write_text(f'{point} {image_id}')
+        if point == killing.CONVERTING:
+            await_true(lambda: not list(working(agent)), 'nobody converts')
+            kill_at.write_text(point)
         tenant.images.update(image_id, raw_cache='true')
         await_killed(kill_at, point)
         yield Row('agent', point, image_id, source)
@@ -134,12 +150,9 @@ def kill_qemu_img(cloud: Cloud, agent: Agent, big: Path) -> Iterator[Row]:
     """A conversion of an agent whose qemu-img dies."""
     tenant = Tenant(cloud)
     image_id = tenant.import_file(big)
+    await_true(lambda: not list(working(agent)), 'nobody converts')
     tenant.images.update(image_id, raw_cache='true')
-
-    def running() -> list[Any]:
-        return [p for p in agent.family() if p.name() == 'qemu-img']
-
-    await_true(running, 'qemu-img runs')[0].kill()
+    await_true(lambda: list(working(agent)), 'qemu-img runs')[0].kill()
     yield Row('qemu-img', killing.CONVERTING, image_id, big)
 
 
@@ -253,9 +266,11 @@ def test_whoever_is_killed_wherever_there_is_one_copy_or_none(
         agents.configured(cloud, tmp_path, 'node', **QUICK) as conf,
         Agent(cloud, tmp_path, conf, killing.AGENT) as agent,
     ):
-        rows += kill_agent(cloud, kill_at, small_image, big_image)
-        rows += kill_qemu_img(cloud, agent, big_image)
         verdict = Verdict(cloud, conf.parent)
+        for row in rows:
+            await_true(lambda r=row: verdict.settled(r), f'{row} is settled')
+        rows += kill_agent(cloud, agent, kill_at, small_image, big_image)
+        rows += kill_qemu_img(cloud, agent, big_image)
         for row in rows:
             await_true(lambda r=row: verdict.settled(r), f'{row} is settled')
         await_true(

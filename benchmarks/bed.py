@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from typing import Any
 
@@ -29,6 +30,8 @@ OURS = 'ours'
 _CONVERT = {
     'image_import_opts': {'image_import_plugins': '[image_conversion]'},
     'image_conversion': {'output_format': 'raw'},
+    # for the limits of its qemu-img, as sys.executable is uWSGI there
+    'wsgi': {'python_interpreter': sys.executable},
 }
 # Options of each Glance. By default one stores a raw image's holes as zeros;
 # the thin one does not, which is the least favourable comparison for us.

@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -30,10 +29,12 @@ _COPY_ON_WRITE = frozenset({'qcow2', 'vmdk'})
 _PROGRESS = re.compile(rb'\((\d+(?:\.\d+)?)/100%\)')
 #: Seconds between looks at whether a conversion shall stop.
 _WATCH = 0.5
-#: Exit codes of setpriv when it cannot run what it should.
+#: Exit codes of prlimit and setpriv when they cannot run what they should.
 _NOT_STARTED = frozenset({126, 127})
 #: Seconds that a thread which may wait for an answer is itself waited for.
 _JOIN = 5.0
+#: Seconds of CPU time between SIGXCPU, which ends qemu-img, and SIGKILL.
+_CPU_GRACE = 10
 #: Seconds without progress after which, and between which, ``full`` is
 #: asked.
 _ASK_FULL = 5.0
@@ -108,52 +109,54 @@ def rbd_node(
     return node | {k: v for k, v in optional.items() if v}
 
 
-def python_interpreter(configured: str | None = None) -> str:
-    """A Python for oslo's prlimit wrapper.
+def _within(limits: Limits) -> tuple[str, ...]:
+    """What a command is put behind to be limited, and to die with us.
 
-    Under uWSGI ``sys.executable`` is uWSGI itself; running that as Python
-    would start another server.
-
-    :param configured: ``[wsgi] python_interpreter``, which wins
+    util-linux's programs, since oslo's own wrapper of limits would start a
+    Python each time (0.1 s), and under uWSGI be told where to find one.
     """
-    if configured:
-        return configured
-    if os.path.basename(sys.executable or '').startswith('python'):
-        return sys.executable
-    return os.path.join(sys.prefix, 'bin', 'python3')
+    cpu = limits.cpu_time
+    return (
+        'prlimit',
+        f'--as={limits.address_space}',
+        # Told first by SIGXCPU, so that it is not taken for any other kill.
+        f'--cpu={cpu}:{cpu + _CPU_GRACE}',
+        '--core=0',
+        # dies with the thread that started it, so with our process
+        'setpriv',
+        '--pdeathsig=KILL',
+    )
 
 
 class QemuImg:
     """qemu-img with its limits.
 
     :param limits: for every process
-    :param python: interpreter for the prlimit wrapper
     """
 
-    def __init__(self, limits: Limits, python: str | None = None) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._python = python_interpreter(python)
 
     def info(self, source: Node) -> Info:
         """Virtual size and allocated data of a source.
 
-        Both from ``measure``: what a qcow2 copy would need, less the
+        Allocated is from ``measure``: what a qcow2 copy would need, less the
         metadata it would have. Rounded up to clusters of 64 KiB.
 
         :raises ConversionFailed: qemu-img cannot read the source
         """
-        out = self._run(
-            ('measure', '--output=json', '-O', 'qcow2', _json(source)),
-            Callbacks(),
-        )
-        size = json.loads(
-            self._run(('info', '--output=json', _json(source)), Callbacks())
-        )['virtual-size']
-        measured = json.loads(out)
+        node = _json(source)
+        measured = self._ask('measure', '-O', 'qcow2', node)
+        size = self._ask('info', node)['virtual-size']
         cluster = 65536
         rounded = -(-size // cluster) * cluster
         metadata = measured['fully-allocated'] - rounded
         return Info(size, max(0, measured['required'] - metadata))
+
+    def _ask(self, command: str, *args: str) -> dict[str, Any]:
+        out = self._run((command, '--output=json', *args), Callbacks())
+        answer: dict[str, Any] = json.loads(out)
+        return answer
 
     def convert(
         self, source: Node, target: Node, requests: int, calls: Callbacks
@@ -186,20 +189,11 @@ class QemuImg:
 
     def _run(self, args: tuple[str, ...], calls: Callbacks) -> str:
         watch = _Watch(self._limits.stall, calls)
-        limits = processutils.ProcessLimits(
-            address_space=self._limits.address_space,
-            cpu_time=self._limits.cpu_time,
-            core_file_size=0,
-        )
         try:
             out, _err = processutils.execute(
-                # dies with the thread that started it, so with our process
-                'setpriv',
-                '--pdeathsig=KILL',
+                *_within(self._limits),
                 'qemu-img',
                 *args,
-                prlimit=limits,
-                python_exec=self._python,
                 env_variables={**os.environ, **_ENVIRONMENT},
                 on_execute=watch.start,
                 on_completion=watch.finish,
@@ -238,14 +232,14 @@ def _failed(
     LOG.warning('qemu-img ended with %s: %s', code, stderr.strip()[-2000:])
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
         return exceptions.NoSpace('The pool for raw copies is full.')
-    if code in _NOT_STARTED:
+    if code in _NOT_STARTED or stderr.startswith(('prlimit:', 'setpriv:')):
         return exceptions.ConversionFailed(
             'The conversion program could not be started.'
         )
     if code == -signal.SIGKILL:
         return exceptions.ConversionFailed(
-            'The conversion was killed, most likely for more CPU time than '
-            'is allowed for an image of this size.'
+            'The conversion was killed, most likely because its host ran '
+            'short of memory.'
         )
     if code == -signal.SIGXCPU:
         return exceptions.ConversionFailed(

@@ -108,9 +108,7 @@ class Filling:
         self._rbd_id = rbd_id
         self._source = convert.source_node(verdict.driver, source)
         self._options = options
-        self._qemu_img = convert.QemuImg(
-            options.limits(verdict.virtual_size), options.python
-        )
+        self._qemu_img = convert.QemuImg(options.limits(verdict.virtual_size))
 
     def measure(self) -> convert.Info:
         """Measure the original, and give the ``.part`` its exact size.
@@ -165,8 +163,8 @@ class Filling:
             self._qemu_img.convert(
                 self._source, target, self._options.requests, calls
             )
-        with sources.rbd_source(self._settings, part, None) as result:
-            safety.inspect_result(result)
+        with self._pool.image(part, read_only=True) as image:
+            safety.inspect_result(sources.RbdSource(image, target))
 
     def _note(self, percent: int) -> None:
         self._pool.set_progress(self._image_id, self._rbd_id, percent)

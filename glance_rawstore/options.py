@@ -32,7 +32,6 @@ class Options:
     stall_timeout: int
     lease_duration: int
     scratch_dir: str
-    python: str | None
     object_size: int
     weight: int
     node_weights: dict[str, int]
@@ -59,7 +58,6 @@ class Options:
             stall_timeout=ours.stall_timeout,
             lease_duration=ours.lease_duration,
             scratch_dir=scratch_dir(conf),
-            python=stores.option(conf, 'wsgi', 'python_interpreter'),
             object_size=stores.option(conf, store, 'rbd_store_chunk_size', 8)
             * units.Mi,
             weight=stores.option(conf, store, 'raw_copy_weight', 100),

@@ -18,6 +18,7 @@ from glance_rawstore.catalog.database import write
 LOG = logging.getLogger(__name__)
 
 _IMPORT_LOCK = 'os_glance_import_task'
+_IMPORTING_TO = 'os_glance_importing_to_stores'
 #: Seconds after its task's last message that an import lock holds.
 _LOCKED = 3600
 _LOCKED_PENDING = 7200
@@ -46,6 +47,11 @@ class Image:
     def import_task(self) -> str | None:
         """Id of the task that holds Glance's import lock on the image."""
         return self.properties.get(_IMPORT_LOCK) or None
+
+    @property
+    def being_stored(self) -> bool:
+        """Whether a store is still to get the data from an import."""
+        return bool(self.properties.get(_IMPORTING_TO))
 
 
 class Images(Database):

@@ -16,14 +16,16 @@ from glance_rawstore.tasks.job import Job
 LOG = logging.getLogger(__name__)
 
 STEPS = (
-    steps.WaitUntilActive,
+    steps.WaitUntilStored,
     steps.OpenTask,
     steps.CheckWanted,
     steps.TakeSlot,
     steps.Reserve,
     trying.CountAttempt,
-    steps.ReserveLocation,
     steps.Inspect,
+    steps.Measure,
+    steps.WaitUntilImported,
+    steps.ReserveLocation,
     steps.Convert,
     steps.Commit,
     publishing.Publish,

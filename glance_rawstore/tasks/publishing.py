@@ -17,9 +17,7 @@ from glance_rawstore.tasks.step import put_location
 class Publish(Step):
     """Set the location active, once the image is not being saved over."""
 
-    def execute(
-        self, url: str, weight: int, bytes_used: int, task_id: str
-    ) -> None:
+    def execute(self, url: str, weight: int, task_id: str) -> None:
         """Publish.
 
         A copy-image that runs beside us saves the locations it read before
@@ -27,7 +25,6 @@ class Publish(Step):
 
         :raises Cancelled: the image was deleted meanwhile
         """
-        del bytes_used  # only to come after Commit
         wait = self.waiting(
             task_id, progress.Elapsed('Waiting for another import to end')
         )

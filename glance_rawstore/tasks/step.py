@@ -10,6 +10,8 @@ import tenacity
 from taskflow import task
 from taskflow.types import failure
 
+from glance_rawstore import exceptions
+from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 from glance_rawstore.tasks import progress
@@ -59,6 +61,45 @@ class Step(task.Task):  # type: ignore[misc]
     def __init__(self, job: Job) -> None:
         super().__init__(name=f'{type(self).__name__}-{job.image_id}')
         self.job = job
+
+    def await_import(self, reached: Callable[[Image], bool]) -> Image:
+        """Look until an image is active and its import has got so far.
+
+        :raises Cancelled: the import failed, or the image is gone
+        """
+        while True:
+            image = self._look()
+            if image is not None:
+                if image.status == 'active' and reached(image):
+                    return image
+                if image.status != 'active' and image.import_task is None:
+                    raise exceptions.Cancelled('The import did not succeed.')
+            if self.job.stop.wait(POLL):
+                raise self.job.interrupted()
+
+    def await_end_of_import(self, image: Image) -> Image:
+        """Look until the import that held an image has ended.
+
+        Not any other, which may have begun since.
+
+        :param image: as it was found at first
+        :raises Cancelled: the import failed, or the image is gone
+        """
+        lock = image.import_task
+        return self.await_import(
+            lambda now: now.import_task is None or now.import_task != lock
+        )
+
+    def _look(self) -> Image | None:
+        """The image; None when the database does not answer."""
+        try:
+            image = self.job.catalog.image(self.job.image_id)
+        except Exception as exc:
+            LOG.warning('Waiting for an import, cannot see it: %s', exc)
+            return None
+        if image is None:
+            raise exceptions.Cancelled('The image was deleted.')
+        return image
 
     def telling(
         self, task_id: str, text: Callable[[], str]

@@ -25,7 +25,6 @@ from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.job import Job
-from glance_rawstore.tasks.step import POLL
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import put_location
@@ -38,11 +37,10 @@ LOG = logging.getLogger(__name__)
 _WATCH_TIMEOUT = 45.0
 
 
-class WaitUntilActive(Step):
-    """Wait for the import to end; provides the image as it is then.
+class WaitUntilStored(Step):
+    """Wait until every store has the data; provides the image as it is then.
 
-    Not only for status active: an import in its last steps still saves the
-    image, and that save would drop a location which it does not know.
+    The import is in its last steps, and may still fail.
     """
 
     default_provides = 'image'
@@ -52,25 +50,26 @@ class WaitUntilActive(Step):
 
         :raises Cancelled: the import failed, or the image is gone
         """
-        while True:
-            image = self._look()
-            if image is not None and image.import_task is None:
-                if image.status == 'active':
-                    return image
-                raise exceptions.Cancelled('The import did not succeed.')
-            if self.job.stop.wait(POLL):
-                raise self.job.interrupted()
+        return self.await_import(
+            lambda image: image.import_task is None or not image.being_stored
+        )
 
-    def _look(self) -> Image | None:
-        """The image; None when the database does not answer."""
-        try:
-            image = self.job.catalog.image(self.job.image_id)
-        except Exception as exc:
-            LOG.warning('Waiting for an import, cannot see it: %s', exc)
-            return None
-        if image is None:
-            raise exceptions.Cancelled('The image was deleted.')
-        return image
+
+class WaitUntilImported(Step):
+    """Wait until the import has let go of the image.
+
+    In its last steps it still saves the image, and that save would drop a
+    location which it does not know.
+    """
+
+    def execute(self, image: Image) -> None:
+        """Wait.
+
+        :raises Cancelled: the import failed, or the image is gone
+        """
+        now = self.await_end_of_import(image)
+        if now.updated_at != image.updated_at:
+            trying.count(self.job, now)  # it is another version
 
 
 class OpenTask(Step):
@@ -98,6 +97,9 @@ class OpenTask(Step):
         if isinstance(result, failure.Failure):
             return
         why = reason(flow_failures)
+        # What an import saves last makes it another version.
+        with contextlib.suppress(exceptions.Cancelled):
+            image = self.await_end_of_import(image)
         trying.made_none(self.job, image, why)
         insist(lambda: self._close(result, why))
 
@@ -195,9 +197,8 @@ class ReserveLocation(Step):
 
     default_provides = 'url'
 
-    def execute(self, weight: int, rbd_id: str) -> str:
+    def execute(self, weight: int) -> str:
         """Add the row; returns the location's URL."""
-        del rbd_id  # only to come after Reserve
         url = raw_copy.url(
             self.job.fsid, self.job.raw_pool.name, self.job.image_id
         )
@@ -217,13 +218,12 @@ class Inspect(Step):
     default_provides = ('source', 'verdict')
 
     def execute(
-        self, image: Image, task_id: str, url: str
+        self, image: Image, task_id: str
     ) -> tuple[convert.Node, safety.Verdict]:
-        """Judge, and give the ``.part`` its size.
+        """Judge.
 
         :raises Refused: qemu-img does not get to see this image
         """
-        del url  # only to come after ReserveLocation
         job = self.job
         disk_format = safety.check_formats(
             image.disk_format, image.container_format
@@ -247,22 +247,18 @@ class Inspect(Step):
         insist(lambda: originals.repair(self.job, image))
 
 
-class Convert(Step):
-    """Run qemu-img from the original into the ``.part``."""
+class Measure(Step):
+    """Give the ``.part`` its size; provides what will be written."""
 
-    default_provides = 'info'
+    default_provides = ('filling', 'info')
 
     def execute(
-        self,
-        source: convert.Node,
-        verdict: safety.Verdict,
-        rbd_id: str,
-        task_id: str,
-    ) -> convert.Info:
-        """Convert, and judge what came out.
+        self, source: convert.Node, verdict: safety.Verdict, rbd_id: str
+    ) -> tuple[making.Filling, convert.Info]:
+        """Measure.
 
-        :raises ConversionFailed: see :mod:`glance_rawstore.convert`
-        :raises Cancelled: the copy, the image or our process goes away
+        :raises TooLarge: beyond ``max_virtual_size``
+        :raises NoSpace: there is more data than free space
         """
         job = self.job
         filling = making.Filling(
@@ -274,11 +270,27 @@ class Convert(Step):
             verdict,
             job.options,
         )
-        info = filling.measure()
+        return filling, filling.measure()
+
+
+class Convert(Step):
+    """Run qemu-img from the original into the ``.part``."""
+
+    def execute(
+        self,
+        filling: making.Filling,
+        info: convert.Info,
+        rbd_id: str,
+        task_id: str,
+    ) -> None:
+        """Convert, and judge what came out.
+
+        :raises ConversionFailed: see :mod:`glance_rawstore.convert`
+        :raises Cancelled: the copy, the image or our process goes away
+        """
         done = progress.Conversion(info.allocated)
         with self.telling(task_id, done):
-            filling.run(done.update, _Stop(job, rbd_id))
-        return info
+            filling.run(done.update, _Stop(self.job, rbd_id))
 
 
 class _Stop:
@@ -320,17 +332,12 @@ class Commit(Step):
     default_provides = 'bytes_used'
 
     def execute(
-        self,
-        verdict: safety.Verdict,
-        info: convert.Info,
-        task_id: str,
-        rbd_id: str,
+        self, verdict: safety.Verdict, task_id: str, rbd_id: str
     ) -> int:
         """Commit; returns the bytes that the copy uses.
 
         :raises LeaseLost: another worker may be at it
         """
-        del info  # only to come after Convert
         if self.job.lease is not None and self.job.lease.lost:
             raise exceptions.LeaseLost(
                 'Another worker took over making the raw copy.'

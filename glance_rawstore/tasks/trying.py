@@ -45,18 +45,22 @@ def _next(job: Job, image: Image, before: Attempts | None) -> Attempts:
     return Attempts(count + 1, False, UNFINISHED, time.time(), current)
 
 
+def count(job: Job, image: Image) -> None:
+    """Count the attempt, once, at this version of the image."""
+    with _tolerant(job):
+        ioctx = job.raw_pool.ioctx
+        if not job.counted:
+            job.attempt = attempts.read(ioctx, job.image_id)
+        attempts.write(ioctx, job.image_id, _next(job, image, job.attempt))
+        job.counted = True
+
+
 class CountAttempt(Step):
     """Count the attempt; from here on its worker may be killed by it."""
 
-    def execute(self, image: Image, rbd_id: str) -> None:
+    def execute(self, image: Image) -> None:
         """Count, while we have the lease."""
-        del rbd_id  # only to come after Reserve
-        job = self.job
-        with _tolerant(job):
-            ioctx = job.raw_pool.ioctx
-            job.attempt = attempts.read(ioctx, job.image_id)
-            attempts.write(ioctx, job.image_id, _next(job, image, job.attempt))
-            job.counted = True
+        count(self.job, image)
 
 
 def made(job: Job) -> None:

@@ -12,7 +12,6 @@ Everything listens on 127.0.0.1 and is gone afterwards.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -147,7 +146,7 @@ class Cloud(fixtures.Fixture):
             kinds[config.RAW] = 'rawrbd'
             pools[config.RAW] = self.raw_pool
         layers = [
-            config.service(self.directory, self.catalog_url, sys.executable),
+            config.service(self.directory, self.catalog_url),
             config.authtoken(self.keystone.url, self.env('glance')),
             config.stores(self.directory, kinds),
             config.plugins(['raw_cache'] if self._plugins else []),

@@ -43,13 +43,11 @@ def merge(*layers: Options) -> dict[str, dict[str, object]]:
     return merged
 
 
-def service(directory: Path, url: str, python: str) -> Options:
+def service(directory: Path, url: str) -> Options:
     """Return what Glance needs anywhere.
 
     :param directory: of its database, staging and task files
     :param url: of this API
-    :param python: interpreter for oslo.concurrency's resource limits, since
-        sys.executable is uWSGI
     """
     return {
         'DEFAULT': {
@@ -79,7 +77,6 @@ def service(directory: Path, url: str, python: str) -> Options:
         },
         'task': {'work_dir': directory / 'tasks'},
         'oslo_concurrency': {'lock_path': directory / 'locks'},
-        'wsgi': {'python_interpreter': python},
         # Loopback is refused unless it is named, and by default any port
         # but 80 and 443.
         'import_filtering_opts': {

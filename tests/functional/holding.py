@@ -4,7 +4,7 @@
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psutil
 
@@ -13,16 +13,22 @@ from tests.cloud import Cloud
 from tests.functional.support import await_true
 
 
+def among(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that are a qemu-img which converts."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.cmdline()[:2] == ['qemu-img', 'convert']:
+                found.append(process)
+    return found
+
+
 def converting(cloud: Cloud) -> list[psutil.Process]:
     """The qemu-img processes of a cloud that convert."""
     found = []
     for pid in cloud.api_pids():
         with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    line = child.cmdline()
-                    if line[:2] == ['qemu-img', 'convert']:
-                        found.append(child)
+            found += among(psutil.Process(pid).children(recursive=True))
     return found
 
 

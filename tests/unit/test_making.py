@@ -23,7 +23,6 @@ OPTIONS = Options(
     stall_timeout=60,
     lease_duration=30,
     scratch_dir='/nonexistent',
-    python=None,
     object_size=8 * MIB,
     weight=100,
     node_weights={},

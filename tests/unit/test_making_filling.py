@@ -71,8 +71,8 @@ class Converter:
         self.calls = None
         self.during = lambda: None
 
-    def __call__(self, limits, python):
-        self.limits, self.python = limits, python
+    def __call__(self, limits):
+        self.limits = limits
         return self
 
     def convert(self, source, target, requests, calls):

@@ -5,7 +5,6 @@ import os
 import tempfile
 
 import pytest
-from oslo_config import cfg
 
 from glance_rawstore import convert
 from glance_rawstore import exceptions
@@ -32,7 +31,6 @@ def test_the_defaults_are_those_of_the_manual(tmp_path):
         stall_timeout=300,
         lease_duration=30,
         scratch_dir=f'{tempfile.gettempdir()}/glance-rawstore-{os.geteuid()}',
-        python=None,
         object_size=8 * MIB,
         weight=100,
         node_weights={},
@@ -69,7 +67,6 @@ def test_every_option_is_read(tmp_path):
         stall_timeout=10,
         lease_duration=6,
         scratch_dir='/var/scratch',
-        python=None,
         object_size=4 * MIB,
         weight=-3,
         node_weights={'compute-1': 200, 'compute-2': -5},
@@ -94,14 +91,6 @@ def test_scratch_is_where_glance_would_have_its_tasks_by_default(tmp_path):
     found = read(tmp_path, reserved=True)
 
     assert found.scratch_dir == '/var/lib/glance/os_glance_tasks_store'
-
-
-def test_python_is_named_as_for_the_api_itself(tmp_path):
-    conf = configured.read(tmp_path)
-    conf.register_opts([cfg.StrOpt('python_interpreter')], group='wsgi')
-    conf.set_override('python_interpreter', '/opt/python3', group='wsgi')
-
-    assert options.Options.read(conf, 'raw').python == '/opt/python3'
 
 
 @pytest.mark.parametrize(

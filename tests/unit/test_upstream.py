@@ -17,6 +17,7 @@ import glance.gateway
 import glance_store
 import pytest
 from glance.async_ import taskflow_executor
+from glance.async_.flows import api_image_import
 from glance.common import config as glance_config
 from glance.common import crypt
 from glance.common import exception
@@ -28,6 +29,7 @@ from glance_store import driver
 from glance_store._drivers import rbd
 
 from glance_rawstore import store
+from glance_rawstore.catalog import images
 from glance_rawstore.catalog import process
 
 
@@ -259,3 +261,13 @@ def test_an_import_hands_plugins_what_ours_reads():
     assert handed['task_id'] == 'task'
     assert handed['task_type'] == 'api_image_import'
     assert handed['context'] == 'context'
+
+
+def test_an_import_notes_its_lock_and_its_stores_as_we_read_them():
+    actions = api_image_import._ImportActions
+    lock = inspect.getsource(
+        api_image_import.ImportActionWrapper._assert_task_lock
+    )
+
+    assert actions.IMPORTING_STORES_KEY == images._IMPORTING_TO
+    assert f"'{images._IMPORT_LOCK}'" in lock

@@ -12,6 +12,7 @@ from glance_rawstore.catalog import Requester
 from glance_rawstore.options import Options
 from glance_rawstore.tasks import flow
 from glance_rawstore.tasks import publishing
+from glance_rawstore.tasks import step
 from glance_rawstore.tasks import steps
 from glance_rawstore.tasks.job import Job
 from tests.contract.world import DATA
@@ -38,7 +39,7 @@ class Converter:
         self.source = None
         self.data = DATA
 
-    def __call__(self, limits, python):
+    def __call__(self, limits):
         return self
 
     def info(self, source):
@@ -79,7 +80,6 @@ class Work:
             stall_timeout=60,
             lease_duration=30,
             scratch_dir=str(scratch),
-            python=None,
             object_size=8 * MIB,
             weight=100,
             node_weights={'n1': 5},
@@ -130,6 +130,6 @@ def work(world, tmp_path, monkeypatch):
     found.catalog.add(ID, ORIGINAL)
     monkeypatch.setattr(convert, 'QemuImg', found.converter)
     monkeypatch.setattr(publishing, 'POLL', 0.01)
-    monkeypatch.setattr(steps, 'POLL', 0.01)
+    monkeypatch.setattr(step, 'POLL', 0.01)
     monkeypatch.setattr(steps, '_WATCH_TIMEOUT', 0.0)
     return found

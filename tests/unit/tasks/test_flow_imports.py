@@ -5,36 +5,79 @@ import pytest
 
 from tests.unit.tasks.conftest import ID
 
+WANTED = {'raw_cache': 'true'}
+LOCKED = {**WANTED, 'os_glance_import_task': 'other'}
+STORING = {**LOCKED, 'os_glance_importing_to_stores': 'disk'}
+
 
 class Import:
-    """An import that holds its lock for some looks, and then ends."""
+    """An import that takes some looks for each of its stages.
 
-    def __init__(self, work, looks, status='active'):
-        self.work, self.looks, self.status = work, looks, status
-        lock = {'raw_cache': 'true', 'os_glance_import_task': 'other'}
-        work.catalog.change(ID, status='importing', properties=lock)
+    :param stages: (looks, status, properties) of each; the last one stays
+    """
+
+    def __init__(self, work, *stages):
+        self.work, self.stages = work, list(stages)
+        self.left = 0
+        self.seen = []  # what there was of ours when a stage began
         work.catalog.looked = self
 
     def __call__(self):
-        self.looks -= 1
-        if self.looks == 0:
-            self.work.catalog.change(
-                ID, status=self.status, properties={'raw_cache': 'true'}
-            )
+        if self.left == 0 and self.stages:
+            self.left, status, properties = self.stages.pop(0)
+            self.seen.append((self.work.location(), self.work.world.names()))
+            self.work.catalog.change(ID, status=status, properties=properties)
+        self.left = max(0, self.left - 1)
 
 
-def test_it_waits_for_the_import_to_end(work):
-    running = Import(work, looks=3)
+def test_it_waits_until_the_image_is_stored_and_its_import_has_ended(work):
+    """What an import saves last would drop the location, but not more."""
+    running = Import(
+        work,
+        (3, 'importing', STORING),
+        (3, 'active', STORING),
+        (9, 'active', LOCKED),
+        (0, 'active', WANTED),
+    )
 
     assert work.run().status == 'success'
-    assert running.looks <= 0
+
+    *before, while_stored, ended = running.seen
+    assert [*before, while_stored] == [(None, [])] * 3
+    assert ended == (None, [f'{ID}_raw.part'])
+
+
+def test_another_import_is_not_waited_for(work):
+    other = {**WANTED, 'os_glance_import_task': 'one more'}
+    seen = []
+
+    def during(_calls):
+        seen.append(work.location()['status'])
+        work.catalog.change(ID, properties=WANTED)
+
+    work.converter.during = during
+    Import(work, (2, 'active', LOCKED), (0, 'active', other))
+
+    assert work.run().status == 'success'
+    assert seen == ['pending']
 
 
 @pytest.mark.parametrize('status', ['queued', 'killed', 'deactivated'])
 def test_an_import_that_fails_has_no_task_of_ours(work, status):
-    Import(work, looks=2, status=status)
+    Import(work, (2, 'importing', STORING), (0, status, WANTED))
 
     assert work.run() is None
+    work.assert_nothing_is_left()
+
+
+def test_an_import_that_fails_in_its_last_steps_has_no_copy(work):
+    Import(work, (6, 'active', LOCKED), (0, 'queued', WANTED))
+
+    task = work.run()
+
+    assert task.status == 'failure'
+    assert task.message == 'The import did not succeed.'
+    assert work.converter.source is None
     work.assert_nothing_is_left()
 
 
@@ -50,19 +93,14 @@ def test_a_location_that_another_import_saved_over_is_put_back(work):
     saves = []
 
     def during(_calls):
-        lock = {'raw_cache': 'true', 'os_glance_import_task': 'other'}
-        work.catalog.change(ID, properties=lock)
+        work.catalog.change(ID, properties=LOCKED)
         work.catalog.looked = look
 
     def look():
         if work.location() and work.location()['status'] == 'active':
             saves.append(1)
             if len(saves) == 2:
-                work.catalog.change(
-                    ID,
-                    properties={'raw_cache': 'true'},
-                    locations=original,
-                )
+                work.catalog.change(ID, properties=WANTED, locations=original)
 
     work.converter.during = during
 

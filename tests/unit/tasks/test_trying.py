@@ -197,3 +197,39 @@ def test_a_slot_that_is_held_for_the_job_is_not_taken_twice(work):
     (task,) = work.catalog.tasks.values()
 
     assert task.status == 'success'
+
+
+STORING = {'raw_cache': 'true', 'os_glance_import_task': 'import'}
+
+
+def import_ends(work):
+    """Its last save moves the time at which the image was changed."""
+    work.catalog.looked = lambda: None
+    work.catalog.change(ID, properties={'raw_cache': 'true'}, updated_at=7.0)
+
+
+def test_what_an_import_saves_last_is_no_other_version(work):
+    work.catalog.change(ID, properties=STORING)
+    looks, seen = iter(range(9)), []
+    work.catalog.looked = lambda: next(looks) < 8 or import_ends(work)
+    work.converter.during = lambda _: seen.append(known(work))
+
+    work.run()
+
+    assert seen == [Attempts(1, False, UNFINISHED, 0, f'7/{GIB}')]
+
+
+@pytest.mark.parametrize('disk_format', ['ploop', 'vmdk'])
+def test_what_is_refused_before_the_import_ends_is_so_afterwards(
+    work, disk_format
+):
+    """By its declared format, or by its bytes."""
+    work.catalog.change(ID, properties=STORING, disk_format=disk_format)
+    looks = iter(range(9))
+    work.catalog.looked = lambda: next(looks) < 8 or import_ends(work)
+
+    work.run()
+
+    found = known(work)
+    assert (found.count, found.refused) == (1, True)
+    assert found.version == f'7/{GIB}'

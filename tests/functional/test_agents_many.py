@@ -20,6 +20,8 @@ from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
 
+pytestmark = pytest.mark.endurance
+
 QUICK = {
     'reconcile_interval': 2,
     'reap_interval': 2,

@@ -33,6 +33,8 @@ from tests.functional.support import Tenant
 from tests.functional.support import await_true
 from tests.functional.support import sha512
 
+pytestmark = pytest.mark.endurance
+
 ROOT = Path(__file__).parents[2]
 QUICK = {
     'reconcile_interval': 1,

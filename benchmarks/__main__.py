@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import bed
@@ -17,10 +18,12 @@ from benchmarks import clones
 from benchmarks import contestants
 from benchmarks import footprint
 from benchmarks import images
+from benchmarks import latency
 from benchmarks import machine
 from benchmarks import report
 from benchmarks import results
 from benchmarks import targets
+from benchmarks import volumes
 
 RESULTS = Path(__file__).with_name('results')
 
@@ -28,6 +31,8 @@ RESULTS = Path(__file__).with_name('results')
 WARM_UP = 3
 # of the images of the warm-up, in bytes
 SMALL = 16 * images.MIB
+
+_PARTS = ('imports', 'volumes', 'view')
 
 _START = time.monotonic()
 
@@ -40,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='python -m benchmarks',
         description='Times raw copies on a throw-away Ceph and Glance. '
-        'Takes about 5 minutes and 3 for each round, and 10 GiB of disk. '
+        'Takes about 12 minutes and 3 for each round, and 10 GiB of disk. '
         'Nothing else should run meanwhile.',
     )
     parser.add_argument(
@@ -64,6 +69,13 @@ def _arguments() -> argparse.Namespace:
         '--thin',
         action='store_true',
         help='time image_conversion with rbd_thin_provisioning too',
+    )
+    parser.add_argument(
+        '--only',
+        choices=_PARTS,
+        help='imports: raw copies, what they cost, and their clones; '
+        'volumes: those that Cinder makes of them; view: how long Glance '
+        'takes to answer with the raw view',
     )
     parser.add_argument(
         '--json', type=Path, metavar='FILE', help='write the result there'
@@ -118,32 +130,58 @@ def _costs(stage: bed.Bed, result: results.Result) -> None:
     result.clones = clones.measure(stage, result.images[0])
 
 
+def _volumes(stage: bed.Bed, result: results.Result) -> None:
+    for image in result.images:
+        stage.settle()
+        _say(f'volumes by Cinder, {image.name}')
+        for row, seconds in volumes.measure(stage, image, _say).items():
+            timing = results.Timing(row, image.name, tuple(seconds))
+            result.volumes.append(timing)
+
+
 def _measure(options: argparse.Namespace) -> results.Result:
     with contextlib.ExitStack() as stack:
         facts = machine.facts()
+        parts = [options.only] if options.only else _PARTS
         directory = options.images or Path(
             stack.enter_context(tempfile.TemporaryDirectory())
         )
         directory.mkdir(parents=True, exist_ok=True)
-        _say('making images')
-        made = images.make(directory, options.data * images.MIB)
-        result = results.Result(facts, options.repeat, made)
+        result = results.Result(facts, options.repeat, [])
+        if parts != ['view']:
+            _say('making images')
+            result.images = images.make(directory, options.data * images.MIB)
         _say('starting Ceph, Keystone and Glances')
         stage = stack.enter_context(
-            bed.Bed(options.thin, debug=options.log is not None)
+            bed.Bed(_glances(parts, options), debug=options.log is not None)
         )
         if options.log:
             stack.callback(_keep_log, stage, options.log)
-        _say('warming up')
-        _warm_up(stage, directory)
-        _rounds(stage, result)
-        _costs(stage, result)
+        if 'imports' in parts:
+            _say('warming up')
+            _warm_up(stage, directory)
+            _rounds(stage, result)
+            _costs(stage, result)
+        if 'volumes' in parts:
+            _volumes(stage, result)
+        if 'view' in parts:
+            result.latencies = latency.measure(stage, _say)
         facts['load_after'] = machine.load()
         return result
 
 
+def _glances(
+    parts: Sequence[str], options: argparse.Namespace
+) -> tuple[str, ...]:
+    """Those that take part; the raw view starts its own."""
+    if 'imports' in parts:
+        return (*bed.USUAL, bed.THIN) if options.thin else bed.USUAL
+    return (bed.OURS, bed.ALONE) if 'volumes' in parts else ()
+
+
 def _keep_log(stage: bed.Bed, path: Path) -> None:
-    path.write_text(stage.clouds[bed.OURS].log())
+    if bed.OURS in stage.clouds:
+        path.write_text(stage.clouds[bed.OURS].log())
 
 
 def _write(

@@ -11,9 +11,12 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tests.cloud import Cloud
+from tests.cloud import Keystone
+from tests.cloud import config
 from tests.cluster import Cluster
 
 # The pool of what is timed without Glance.
@@ -26,6 +29,7 @@ ALONE = 'alone'
 CONVERSION = 'conversion'
 THIN = 'thin'
 OURS = 'ours'
+USUAL = (OURS, ALONE, CONVERSION)
 
 _CONVERT = {
     'image_import_opts': {'image_import_plugins': '[image_conversion]'},
@@ -47,15 +51,18 @@ _QUIET = {'DEFAULT': {'debug': False}}
 class Bed(contextlib.ExitStack):
     """The cluster and its Glances; gone when the context ends.
 
-    :param thin: with the Glance that leaves holes out
+    :param glances: which, by the names above
     :param debug: let Glance log in detail, which costs it some time
 
+    :ivar keystone: that all of them share
     :ivar clouds: the Glances, by the names above
     """
 
-    def __init__(self, thin: bool = False, debug: bool = False) -> None:
+    def __init__(
+        self, glances: Sequence[str] = USUAL, debug: bool = False
+    ) -> None:
         super().__init__()
-        self._names = [name for name in _OPTIONS if thin or name != THIN]
+        self._names = glances
         self._log = {} if debug else _QUIET
         self.clouds: dict[str, Cloud] = {}
 
@@ -65,21 +72,22 @@ class Bed(contextlib.ExitStack):
             undo.push(self)
             self.cluster = self.enter_context(Cluster())
             self.cluster.create_pool(POOL)
+            self.keystone = self.enter_context(Keystone())
             for name in self._names:
                 self._start(name)
             undo.pop_all()
         return self
 
     def _start(self, name: str) -> None:
-        """Start one Glance; all share the first one's Keystone."""
-        first = self.clouds.get(OURS)
+        """Start one Glance."""
         cloud = Cloud(
             self.cluster,
             {**self._log, **_OPTIONS[name]},
             plugins=name == OURS,
+            filters=config.RAW_VIEW if name == OURS else None,
             prefix=f'{name}_',
             region=name,
-            keystone=first.keystone if first else None,
+            keystone=self.keystone,
         )
         self.clouds[name] = self.enter_context(cloud)
 

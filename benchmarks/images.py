@@ -42,17 +42,14 @@ class Image:
     :param name: of its kind, plain or compressed
     :param data: bytes of guest data
     :param virtual: size of the guest's disk, in bytes
+    :param size: of the file, in bytes
     """
 
     name: str
     path: Path
     data: int
     virtual: int
-
-    @property
-    def size(self) -> int:
-        """Of the file, in bytes."""
-        return self.path.stat().st_size
+    size: int
 
 
 def make(directory: Path, data: int) -> list[Image]:
@@ -61,24 +58,22 @@ def make(directory: Path, data: int) -> list[Image]:
     :param directory: where they are put
     :param data: bytes of guest data, in whole MiB
     """
-    names = {'plain': [], 'compressed': ['-c']}
-    images = [
-        Image(
-            name,
-            directory / f'{name}-{data // MIB}.qcow2',
-            data,
-            data * VIRTUAL_TO_DATA,
-        )
-        for name in names
-    ]
-    missing = [image for image in images if not image.path.exists()]
+    options = {'plain': [], 'compressed': ['-c']}
+    paths = {
+        name: directory / f'{name}-{data // MIB}.qcow2' for name in options
+    }
+    missing = [name for name, path in paths.items() if not path.exists()]
     if missing:
         raw = directory / 'disk.raw'
         _write_disk(raw, data)
-        for image in missing:
-            _convert(raw, image.path, names[image.name])
+        for name in missing:
+            _convert(raw, paths[name], options[name])
         raw.unlink()
-    return images
+    virtual = data * VIRTUAL_TO_DATA
+    return [
+        Image(name, path, data, virtual, path.stat().st_size)
+        for name, path in paths.items()
+    ]
 
 
 def _convert(raw: Path, path: Path, options: list[str]) -> None:

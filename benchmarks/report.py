@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +12,9 @@ from rich import console
 from rich import table
 
 from benchmarks.images import MIB
+from benchmarks.latency import Latency
 from benchmarks.results import Result
+from benchmarks.results import Timing
 from benchmarks.targets import Comparison
 
 VERDICTS = {True: 'met', False: 'NOT met', None: '-'}
@@ -20,6 +23,7 @@ COLOURS = {'met': 'green', 'NOT met': 'bold red'}
 Row = Sequence[str]
 
 TIMES = ('SECONDS', 'IMAGE', 'MEDIAN', 'MIN', 'MAX', 'MIB/S')
+LATENCIES = ('MILLISECONDS', 'WHO', 'RAW VIEW', 'NONE', 'REQUESTS')
 RATIOS = ('COMPARISON', 'IMAGE', 'VALUE', 'ROUNDS', 'TARGET', 'VERDICT')
 
 
@@ -45,10 +49,12 @@ def text(result: Result, comparisons: list[Comparison]) -> str:
 def _tables(
     result: Result, comparisons: list[Comparison]
 ) -> list[tuple[Row, list[Row]]]:
-    return [
+    tables = [
         (TIMES, _times(result)),
+        (LATENCIES, [_latency(found) for found in result.latencies]),
         (RATIOS, [_comparison(found) for found in comparisons]),
     ]
+    return [(headings, rows) for headings, rows in tables if rows]
 
 
 def _machine(result: Result) -> str:
@@ -73,20 +79,32 @@ def _machine(result: Result) -> str:
 def _times(result: Result) -> list[Row]:
     sizes = {image.name: image.data for image in result.images}
     rows = [
-        (
-            timing.row,
-            timing.image,
-            f'{timing.median:.2f}',
-            f'{min(timing.seconds):.2f}',
-            f'{max(timing.seconds):.2f}',
-            f'{sizes[timing.image] / MIB / timing.median:.0f}',
-        )
+        (*_timing(timing), f'{sizes[timing.image] / MIB / timing.median:.0f}')
         for timing in sorted(result.timings, key=lambda t: t.image != 'plain')
     ]
     for what, seconds in result.clones.items():
         name = result.images[0].name
         rows.append((f'clone: {what}', name, f'{seconds:.3f}', '', '', ''))
+    rows += [(*_timing(timing), '') for timing in result.volumes]
     return list(rows)
+
+
+def _timing(timing: Timing) -> tuple[str, str, str, str, str]:
+    return (
+        timing.row,
+        timing.image,
+        f'{timing.median:.2f}',
+        f'{min(timing.seconds):.2f}',
+        f'{max(timing.seconds):.2f}',
+    )
+
+
+def _latency(found: Latency) -> Row:
+    medians = [
+        f'{statistics.median(taken) * 1000:.1f}'
+        for taken in (found.with_filter, found.without)
+    ]
+    return (found.what, found.who, *medians, str(len(found.without)))
 
 
 def _comparison(found: Comparison) -> Row:

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.footprint import Footprint
 from benchmarks.images import Image
+from benchmarks.latency import Latency
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Result:
 
     :param machine: see machine.facts()
     :param clones: median seconds, see clones.measure()
+    :param volumes: see volumes.measure()
     """
 
     machine: dict[str, Any]
@@ -43,6 +45,8 @@ class Result:
     timings: list[Timing] = dataclasses.field(default_factory=list)
     footprints: list[Footprint] = dataclasses.field(default_factory=list)
     clones: dict[str, float] = dataclasses.field(default_factory=dict)
+    latencies: Sequence[Latency] = ()
+    volumes: list[Timing] = dataclasses.field(default_factory=list)
 
     def add(self, image: Image, seconds: dict[str, float]) -> None:
         """Add what a contestant took in one round."""
@@ -97,15 +101,36 @@ class Result:
             'footprint_bytes': [
                 dataclasses.asdict(found) for found in self.footprints
             ],
+            'volume_seconds': {
+                image.name: {
+                    timing.row: _seconds(timing)
+                    for timing in self.volumes
+                    if timing.image == image.name
+                }
+                for image in self.images
+            },
+            'latency_seconds': {
+                f'{found.what}, {found.who}': {
+                    'with': _spread(found.with_filter),
+                    'without': _spread(found.without),
+                }
+                for found in self.latencies
+            },
         }
 
 
 def _seconds(timing: Timing) -> dict[str, Any]:
     return {
-        'median': round(timing.median, 3),
-        'min': round(min(timing.seconds), 3),
-        'max': round(max(timing.seconds), 3),
+        **_spread(timing.seconds, 3),
         'rounds': [round(taken, 3) for taken in timing.seconds],
+    }
+
+
+def _spread(seconds: Sequence[float], digits: int = 5) -> dict[str, float]:
+    return {
+        'median': round(statistics.median(seconds), digits),
+        'min': round(min(seconds), digits),
+        'max': round(max(seconds), digits),
     }
 
 

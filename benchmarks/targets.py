@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks import bed
 from benchmarks import contestants as rows
+from benchmarks import volumes
 from benchmarks.images import MIB
 from benchmarks.results import Result
 
@@ -18,6 +19,10 @@ ACTIVE_AT_MOST = 1.05
 RAW_AT_MOST = 1.3
 # Of image_conversion to raw active.
 FASTER_AT_LEAST = 3.0
+# Of what Glance takes to answer with the raw view to without.
+VIEW_AT_MOST = 1.1
+# Of a volume by Cinder without us to one from the raw copy.
+VOLUME_AT_LEAST = 10.0
 # in bytes
 LOCAL_AT_MOST = 0
 MEMORY_AT_MOST = 32 * MIB
@@ -63,7 +68,7 @@ class Comparison:
 
 def compare(result: Result) -> list[Comparison]:
     """Return every comparison that can be made."""
-    found = list(_clones(result))
+    found = [*_clones(result), *_latencies(result), *_volumes(result)]
     for image in result.images:
         found += _ratios(result, image.name)
         found += _costs(result, image.name)
@@ -159,3 +164,36 @@ def _clones(result: Result) -> Iterator[Comparison]:
                 result.images[0].name,
                 copy / bare,
             )
+
+
+def _latencies(result: Result) -> Iterator[Comparison]:
+    for found in result.latencies:
+        yield Comparison(
+            f'{found.what}, {found.who}: raw view / none',
+            '',
+            found.ratio,
+            spread=(min(found.rounds), max(found.rounds)),
+            at_most=VIEW_AT_MOST,
+        )
+
+
+def _volumes(result: Result) -> Iterator[Comparison]:
+    made = {(timing.image, timing.row): timing for timing in result.volumes}
+    for image in result.images:
+        clone = made.get((image.name, volumes.CLONE))
+        download = made.get((image.name, volumes.DOWNLOAD))
+        if clone and download:
+            yield Comparison(
+                'volume by Cinder: glance alone / raw copy',
+                image.name,
+                download.median / clone.median,
+                spread=_within(download.seconds, clone.seconds),
+                at_least=VOLUME_AT_LEAST,
+            )
+
+
+def _within(
+    above: Sequence[float], below: Sequence[float]
+) -> tuple[float, float]:
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    return min(ratios), max(ratios)

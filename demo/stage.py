@@ -18,6 +18,7 @@ from typing import Any
 from demo.screen import Screen
 from demo.shell import Shell
 from tests.cloud import Cloud
+from tests.cloud import config
 from tests.cluster import Cluster
 
 IMAGES = 'images'
@@ -45,7 +46,6 @@ _OPTIONS = {
         'show_multiple_locations': False,
     }
 }
-_FILTERS = {'raw_view': 'glance_rawstore.raw_view:filter_factory'}
 
 
 class Stage:
@@ -80,7 +80,7 @@ class Stage:
 
     def start_cloud(self) -> None:
         """Start Keystone and Glance."""
-        cloud = Cloud(self.cluster, _OPTIONS, filters=_FILTERS)
+        cloud = Cloud(self.cluster, _OPTIONS, filters=config.RAW_VIEW)
         self._cloud = self._stack.enter_context(cloud)
         self.cluster.user('glance', GLANCE_CAPS)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look up many copies in a few reads, without opening any RBD image.
+"""Read and note things of copies without opening any RBD image.
 
 librbd takes 6 ms to open an image, a read of its directory 0.1 ms, be it for
 one name or for a thousand (seen on 16.2). What is read here are objects of
@@ -8,6 +8,7 @@ RBD's image format 2, the same since 2012: ``rbd_directory`` (names and ids),
 and "RBD image on-disk layout" in its documentation.
 """
 
+import contextlib
 import dataclasses
 import struct
 from collections.abc import Iterable
@@ -82,6 +83,23 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
     used, progress = (_number(values.get(_META + key)) for key in _META_KEYS)
     size = struct.unpack_from('<Q', values[_SIZE])[0]
     return Header(size, has_snapshots, used, progress)
+
+
+def set_meta(ioctx: Any, rbd_id: str, key: str, value: str) -> None:
+    """Set image-meta of an RBD image.
+
+    One that is removed at this moment would be left a header with nothing
+    else in it, which is removed again.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    name = _HEADER + rbd_id
+    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+        ioctx.set_omap(operation, (_META + key,), (value.encode(),))
+        ioctx.operate_write_op(operation, name)
+    if header(ioctx, rbd_id) is None:
+        with contextlib.suppress(exceptions.NotFound), ceph.translated():
+            ioctx.remove_object(name)
 
 
 def _string(value: bytes) -> str:

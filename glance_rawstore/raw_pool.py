@@ -155,11 +155,21 @@ class RawPool:
     def set_progress(self, image_id: str, rbd_id: str, percent: int) -> None:
         """Note on a ``.part`` how far it is, for whoever looks.
 
+        Written as librbd would, but without opening the image: that makes
+        every client that has it open refresh, and a librbd whose operations
+        time out while it opens one may take its whole process with it.
+
         :param percent: whole percents, 0 to 100
         :raises Cancelled: it was deleted meanwhile, or is another's
         """
-        with ceph.translated(), self._part(image_id, rbd_id) as image:
-            image.metadata_set(raw_copy.META_PROGRESS, str(percent))
+        part = raw_copy.part_name(image_id)
+        if directory.ids(self.ioctx, [part]).get(part) != rbd_id:
+            raise exceptions.Cancelled(
+                'The raw copy was deleted while it was being made.'
+            )
+        directory.set_meta(
+            self.ioctx, rbd_id, raw_copy.META_PROGRESS, str(percent)
+        )
 
     @contextlib.contextmanager
     def _part(self, image_id: str, rbd_id: str) -> Iterator[Any]:
@@ -190,7 +200,7 @@ class RawPool:
                 self._writers |= {
                     watcher['addr']
                     for watcher in image.watchers_list()
-                    if watcher['id'] != ours  # such as set_progress
+                    if watcher['id'] != ours
                 }
         except exceptions.NotFound:
             return False

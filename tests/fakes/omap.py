@@ -41,3 +41,12 @@ def header(image: ceph.Image) -> dict[str, bytes]:
     for number in image.snapshots:
         found[f'snapshot_{number:016x}'] = b''
     return found
+
+
+def meta(omap: dict[str, bytes]) -> dict[str, str]:
+    """The image-meta that is written into a header."""
+    assert all(key.startswith('metadata_') for key in omap), 'nothing else'
+    return {
+        key.removeprefix('metadata_'): value.decode()
+        for key, value in omap.items()
+    }

@@ -148,10 +148,21 @@ class Ioctx:
             self._create(key)
 
     def operate_write_op(self, operation: WriteOpCtx, key: str) -> None:
-        if self._image(key) is None:
-            self._create(key)
+        image = self._image(key)
+        if image is not None:
+            omap: dict[str, bytes] = {}
+            for step in operation.steps:
+                step(omap)
+            image.meta.update(rbd_omap.meta(omap))
+            return
+        self._create(key)
         for step in operation.steps:
             step(self.pool.omaps.setdefault(key, {}))
+
+    def remove_object(self, key: str) -> None:
+        self.stat(key)
+        self.pool.strays.discard(key)
+        self.pool.omaps.pop(key, None)
 
     def operate_read_op(self, operation: ReadOpCtx, key: str) -> None:
         self.stat(key)

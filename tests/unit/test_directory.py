@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking copies up in a raw pool in memory."""
 
+import pytest
+
+from glance_rawstore import ceph
 from glance_rawstore import directory
 from glance_rawstore.lifecycle import raw_copy
 from tests.contract.directory import DirectoryContract
@@ -47,3 +50,13 @@ def test_a_look_costs_two_reads(world):
     directory.header(ioctx, rbd_id)
 
     assert reads == ['rbd_directory', f'rbd_header.{rbd_id}']
+
+
+def test_meta_of_an_image_that_is_gone_leaves_no_header(world):
+    image_id, rbd_id = world.begin()
+    world.pool.delete(image_id)
+
+    directory.set_meta(world.pool.ioctx, rbd_id, 'key', 'value')
+
+    with pytest.raises(ceph.rados.ObjectNotFound):
+        world.pool.ioctx.stat(f'rbd_header.{rbd_id}')

@@ -72,6 +72,10 @@ mon allow pool delete = true
 mon data avail warn = 2
 mon data avail crit = 1
 
+# in seconds; an OSD that is paused for longer than 0.8 of it forgets that it
+# may be read, and with a single OSD some PGs then stay "laggy" for ever
+osd heartbeat grace = 600
+
 # Ceph's own defaults, said here because the tests depend on them: a clone
 # is of format 2 when require-min-compat-client is mimic or later, which it
 # is here. A client chooses with 1 or 2.

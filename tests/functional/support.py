@@ -239,8 +239,10 @@ def tidy(cloud: Cloud, kept: Collection[str] = ()) -> None:
     :param kept: ids of images to keep; what is left in the pools then stays
     """
     admin = cloud.client('admin').images
-    for image in admin.list(filters={'visibility': 'all'}):
-        if image.id not in kept:
-            _delete(admin, image.id)
+    for hidden in (False, True):
+        every = {'visibility': 'all', 'os_hidden': hidden}
+        for image in admin.list(filters=every):
+            if image.id not in kept:
+                _delete(admin, image.id)
     if not kept:
         cloud.cluster.empty_pool(cloud.raw_pool, cloud.images_pool)

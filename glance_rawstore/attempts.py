@@ -39,14 +39,10 @@ def read_some(ioctx: Any, image_ids: Iterable[str]) -> dict[str, Attempts]:
     :raises CephUnavailable: the cluster does not answer
     """
     try:
-        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
-            found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(image_ids))
-            ioctx.operate_read_op(operation, OBJECT)
-            entries = dict(found)
+        found = ceph.read_omap(ioctx, OBJECT, image_ids)
     except exceptions.NotFound:
         return {}
-    decoded = {key: attempts.decode(value) for key, value in entries.items()}
-    return {key: value for key, value in decoded.items() if value is not None}
+    return _decoded(found.items())
 
 
 def read_all(ioctx: Any) -> dict[str, Attempts]:
@@ -58,11 +54,14 @@ def read_all(ioctx: Any) -> dict[str, Attempts]:
     start = ''
     while page := _page(ioctx, start):
         start = page[-1][0]
-        for image_id, value in page:
-            decoded = attempts.decode(value)
-            if decoded is not None:
-                found[image_id] = decoded
+        found |= _decoded(page)
     return found
+
+
+def _decoded(entries: Iterable[tuple[str, bytes]]) -> dict[str, Attempts]:
+    """Entries as they were written; what cannot be read is left out."""
+    decoded = ((key, attempts.decode(value)) for key, value in entries)
+    return {key: value for key, value in decoded if value is not None}
 
 
 def _page(ioctx: Any, start: str) -> list[tuple[str, bytes]]:
@@ -82,9 +81,7 @@ def write(ioctx: Any, image_id: str, value: Attempts) -> None:
     :raises NoSpace: the pool is full, and this would be its first entry
     :raises CephUnavailable: the cluster does not answer
     """
-    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
-        ioctx.set_omap(operation, (image_id,), (attempts.encode(value),))
-        ioctx.operate_write_op(operation, OBJECT)
+    ceph.write_omap(ioctx, OBJECT, image_id, attempts.encode(value))
 
 
 def forget(ioctx: Any, image_id: str) -> None:

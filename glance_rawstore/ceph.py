@@ -11,7 +11,7 @@ import dataclasses
 import errno
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from glance_rawstore import exceptions
@@ -104,6 +104,29 @@ def fsid(settings: Settings) -> str:
             return str(client.get_fsid())
         finally:
             client.shutdown()
+
+
+def read_omap(ioctx: Any, name: str, keys: Iterable[str]) -> dict[str, bytes]:
+    """Those of these keys that the omap of an object has.
+
+    :raises NotFound: there is no such object
+    :raises CephUnavailable: the cluster does not answer
+    """
+    with translated(), rados.ReadOpCtx() as operation:
+        found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(keys))
+        ioctx.operate_read_op(operation, name)
+        return dict(found)
+
+
+def write_omap(ioctx: Any, name: str, key: str, value: bytes) -> None:
+    """Set one key in the omap of an object, which is created if need be.
+
+    :raises NoSpace: the pool is full
+    :raises CephUnavailable: the cluster does not answer
+    """
+    with translated(), rados.WriteOpCtx() as operation:
+        ioctx.set_omap(operation, (key,), (value,))
+        ioctx.operate_write_op(operation, name)
 
 
 @contextlib.contextmanager

@@ -52,14 +52,10 @@ def ids(ioctx: Any, names: Iterable[str]) -> dict[str, str]:
     if not keys:
         return {}
     try:
-        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
-            found, _ = ioctx.get_omap_vals_by_keys(operation, keys)
-            ioctx.operate_read_op(operation, _DIRECTORY)
-            return {
-                key.removeprefix(_NAME): _string(value) for key, value in found
-            }
+        found = ceph.read_omap(ioctx, _DIRECTORY, keys)
     except exceptions.NotFound:
         return {}  # no image has ever been in the pool
+    return {key.removeprefix(_NAME): _string(v) for key, v in found.items()}
 
 
 def header(ioctx: Any, rbd_id: str) -> Header | None:
@@ -94,9 +90,7 @@ def set_meta(ioctx: Any, rbd_id: str, key: str, value: str) -> None:
     :raises CephUnavailable: the cluster does not answer
     """
     name = _HEADER + rbd_id
-    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
-        ioctx.set_omap(operation, (_META + key,), (value.encode(),))
-        ioctx.operate_write_op(operation, name)
+    ceph.write_omap(ioctx, name, _META + key, value.encode())
     if header(ioctx, rbd_id) is None:
         with contextlib.suppress(exceptions.NotFound), ceph.translated():
             ioctx.remove_object(name)

@@ -175,12 +175,11 @@ class Answers:
             # Deleted since; what it was cannot be told any more.
             answer.json = []
             return answer
-        seen = {**image.properties, 'id': image.image_id}
         answer.json = representation.locations_for_service(
             image.status,
             image.disk_format,
             answer.json,
-            self._facts.copies([seen])[image.image_id],
+            self._facts.copies_of(image),
             self._node,
         )
         return answer
@@ -197,11 +196,10 @@ class Answers:
         image = self._facts.image(image_id)
         if image is None:
             return self._ask(request)
-        seen = {**image.properties, 'id': image.image_id}
         raw = representation.chosen(
             image.status,
             image.disk_format,
-            self._facts.copies([seen])[image.image_id],
+            self._facts.copies_of(image),
             self._node,
         )
         if not raw:

@@ -77,6 +77,12 @@ class Facts:
                 found[image_id].append(copy)
         return found
 
+    def copies_of(self, image: Image) -> list[Copy]:
+        """The copies of an image that :meth:`image` has given."""
+        # Last, as a property may be named so.
+        shown = {**image.properties, 'id': image.image_id}
+        return self.copies([shown])[image.image_id]
+
     def wishes(self, images: Iterable[Mapping[str, Any]]) -> dict[str, Wish]:
         """What becomes of the wishes for copies that are not there.
 

@@ -20,6 +20,7 @@ from benchmarks import footprint
 from benchmarks import images
 from benchmarks import latency
 from benchmarks import machine
+from benchmarks import passes
 from benchmarks import report
 from benchmarks import results
 from benchmarks import targets
@@ -32,7 +33,7 @@ WARM_UP = 3
 # of the images of the warm-up, in bytes
 SMALL = 16 * images.MIB
 
-_PARTS = ('imports', 'volumes', 'view')
+_PARTS = ('imports', 'volumes', 'view', 'agent')
 
 _START = time.monotonic()
 
@@ -75,7 +76,7 @@ def _arguments() -> argparse.Namespace:
         choices=_PARTS,
         help='imports: raw copies, what they cost, and their clones; '
         'volumes: those that Cinder makes of them; view: how long Glance '
-        'takes to answer with the raw view',
+        'takes to answer with the raw view; agent: what its passes cost',
     )
     parser.add_argument(
         '--json', type=Path, metavar='FILE', help='write the result there'
@@ -148,7 +149,7 @@ def _measure(options: argparse.Namespace) -> results.Result:
         )
         directory.mkdir(parents=True, exist_ok=True)
         result = results.Result(facts, options.repeat, [])
-        if parts != ['view']:
+        if {'imports', 'volumes'}.intersection(parts):
             _say('making images')
             result.images = images.make(directory, options.data * images.MIB)
         _say('starting Ceph, Keystone and Glances')
@@ -166,6 +167,8 @@ def _measure(options: argparse.Namespace) -> results.Result:
             _volumes(stage, result)
         if 'view' in parts:
             result.latencies = latency.measure(stage, _say)
+        if 'agent' in parts:
+            result.agents = passes.measure(stage, _say)
         facts['load_after'] = machine.load()
         return result
 
@@ -173,7 +176,7 @@ def _measure(options: argparse.Namespace) -> results.Result:
 def _glances(
     parts: Sequence[str], options: argparse.Namespace
 ) -> tuple[str, ...]:
-    """Those that take part; the raw view starts its own."""
+    """Those that take part; the raw view and the agent have their own."""
     if 'imports' in parts:
         return (*bed.USUAL, bed.THIN) if options.thin else bed.USUAL
     return (bed.OURS, bed.ALONE) if 'volumes' in parts else ()

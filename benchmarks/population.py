@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thousand images as a cloud may have them, made without their data.
+"""Images as a cloud may have them, thousands of them, without their data.
 
 Rows in Glance's database, made by its own code, and copies in Ceph, made by
 ours; neither an original nor a guest's byte, since nobody reads any.
@@ -7,8 +7,9 @@ ours; neither an original nor a guest's byte, since nobody reads any.
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from glance.common import config as glance_config  # noqa: F401, options
@@ -56,30 +57,72 @@ _PROPERTIES = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a cloud's images are; plain values, for other processes too.
+
+    :param conf: path of glance-api.conf
+    :param ceph_conf: path of ceph.conf
+    """
+
+    conf: str
+    ceph_conf: str
+    fsid: str
+    images_pool: str
+    raw_pool: str
+
+    @classmethod
+    def of(cls, cloud: Cloud) -> Place:
+        """That of a cloud."""
+        return cls(
+            conf=str(cloud.conf),
+            ceph_conf=str(cloud.cluster.conf),
+            fsid=cloud.cluster.fsid,
+            images_pool=cloud.images_pool,
+            raw_pool=cloud.raw_pool,
+        )
+
+    def settings(self, pool: str = '') -> ceph.Settings:
+        """How a pool is reached, as Ceph's administrator.
+
+        :param pool: the raw pool by default
+        """
+        return ceph.Settings(
+            pool=pool or self.raw_pool,
+            user='admin',
+            conf_file=self.ceph_conf,
+        )
+
+
 def make(cloud: Cloud, owner: str) -> list[str]:
     """Make all of them; return the ids of those with a copy.
 
     :param owner: project id of the tenant
     """
     cfg.CONF([], 'glance', default_config_files=[str(cloud.conf)])
+    place = Place.of(cloud)
     ids = [str(uuid.uuid4()) for _ in range(IMAGES)]
     copied, failed = ids[:COPIES], ids[COPIES : COPIES + FAILED]
     # A list is in the order of creation; copies are to be all over it.
     for image_id in sorted(ids):
-        _enter(cloud, owner, image_id, copied, failed)
-    _make_copies(cloud, copied, failed)
+        wished = image_id in (*copied, *failed)
+        enter(place, owner, image_id, wished, image_id in copied)
+    with raw_pool.RawPool.open(place.settings()) as pool:
+        make_copies(pool, copied)
+        for image_id in failed:
+            attempts.write(pool.ioctx, image_id, _FAILED)
     return copied
 
 
-def _enter(
-    cloud: Cloud,
-    owner: str,
-    image_id: str,
-    copied: list[str],
-    failed: list[str],
+def enter(
+    place: Place, owner: str, image_id: str, wished: bool, copied: bool
 ) -> None:
-    """Enter one image into Glance's database."""
-    wish = _WISH if image_id in (*copied, *failed) else {}
+    """Enter one image into Glance's database.
+
+    :param wished: a raw copy is
+    :param copied: there is one
+    """
+    wish = _WISH if wished else {}
     db.image_create(
         RequestContext(is_admin=True),
         {
@@ -98,36 +141,30 @@ def _enter(
             'min_disk': 1,
             'min_ram': 512,
             'properties': {**_PROPERTIES, **wish},
-            'locations': list(_locations(cloud, image_id, copied)),
+            'locations': list(_locations(place, image_id, copied)),
         },
     )
 
 
 def _locations(
-    cloud: Cloud, image_id: str, copied: list[str]
+    place: Place, image_id: str, copied: bool
 ) -> Iterator[dict[str, Any]]:
-    fsid = cloud.cluster.fsid
     yield {
-        'url': f'rbd://{fsid}/{cloud.images_pool}/{image_id}/snap',
+        'url': f'rbd://{place.fsid}/{place.images_pool}/{image_id}/snap',
         'metadata': {'store': CEPH},
         'status': 'active',
     }
-    if image_id in copied:
+    if copied:
         active = states.Status.ACTIVE
         yield {
-            'url': raw_copy.url(fsid, cloud.raw_pool, image_id),
+            'url': raw_copy.url(place.fsid, place.raw_pool, image_id),
             'metadata': raw_copy.location_metadata(RAW, active, 100, {}),
             'status': 'active',
         }
 
 
-def _make_copies(cloud: Cloud, copied: list[str], failed: list[str]) -> None:
-    settings = ceph.Settings(
-        pool=cloud.raw_pool, user='admin', conf_file=str(cloud.cluster.conf)
-    )
-    with raw_pool.RawPool.open(settings) as pool:
-        for image_id in copied:
-            rbd_id = pool.begin(image_id, SIZE, OBJECT_SIZE)
-            pool.commit(image_id, rbd_id, {})
-        for image_id in failed:
-            attempts.write(pool.ioctx, image_id, _FAILED)
+def make_copies(pool: raw_pool.RawPool, image_ids: Iterable[str]) -> None:
+    """Make copies without a byte in them."""
+    for image_id in image_ids:
+        rbd_id = pool.begin(image_id, SIZE, OBJECT_SIZE)
+        pool.commit(image_id, rbd_id, {})

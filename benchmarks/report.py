@@ -13,6 +13,7 @@ from rich import table
 
 from benchmarks.images import MIB
 from benchmarks.latency import Latency
+from benchmarks.passes import Passes
 from benchmarks.results import Result
 from benchmarks.results import Timing
 from benchmarks.targets import Comparison
@@ -24,6 +25,8 @@ Row = Sequence[str]
 
 TIMES = ('SECONDS', 'IMAGE', 'MEDIAN', 'MIN', 'MAX', 'MIB/S')
 LATENCIES = ('MILLISECONDS', 'WHO', 'RAW VIEW', 'NONE', 'REQUESTS')
+PASSES = ('PASS', 'COPIES', 'SECONDS', 'OPERATIONS')
+MEMORY = ('AGENT', 'COPIES', 'MEMORY')
 RATIOS = ('COMPARISON', 'IMAGE', 'VALUE', 'ROUNDS', 'TARGET', 'VERDICT')
 
 
@@ -52,6 +55,8 @@ def _tables(
     tables = [
         (TIMES, _times(result)),
         (LATENCIES, [_latency(found) for found in result.latencies]),
+        (PASSES, [_pass(found) for found in result.agents.passes]),
+        (MEMORY, _memory_of_agents(result)),
         (RATIOS, [_comparison(found) for found in comparisons]),
     ]
     return [(headings, rows) for headings, rows in tables if rows]
@@ -105,6 +110,22 @@ def _latency(found: Latency) -> Row:
         for taken in (found.with_filter, found.without)
     ]
     return (found.what, found.who, *medians, str(len(found.without)))
+
+
+def _pass(found: Passes) -> Row:
+    return (
+        found.what,
+        str(found.copies),
+        f'{found.median:.2f}',
+        f'{found.median_operations:.0f}',
+    )
+
+
+def _memory_of_agents(result: Result) -> list[Row]:
+    return [
+        ('all of its processes', str(copies), _value(size, 'bytes'))
+        for copies, size in result.agents.memory.items()
+    ]
 
 
 def _comparison(found: Comparison) -> Row:

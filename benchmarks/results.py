@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.footprint import Footprint
 from benchmarks.images import Image
 from benchmarks.latency import Latency
+from benchmarks.passes import Agents
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Result:
     clones: dict[str, float] = dataclasses.field(default_factory=dict)
     latencies: Sequence[Latency] = ()
     volumes: list[Timing] = dataclasses.field(default_factory=list)
+    agents: Agents = dataclasses.field(default_factory=Agents)
 
     def add(self, image: Image, seconds: dict[str, float]) -> None:
         """Add what a contestant took in one round."""
@@ -115,6 +117,19 @@ class Result:
                     'without': _spread(found.without),
                 }
                 for found in self.latencies
+            },
+            'agent_passes': [
+                {
+                    'what': found.what,
+                    'copies': found.copies,
+                    'seconds': _spread(found.seconds, 3),
+                    'operations': list(found.operations),
+                }
+                for found in self.agents.passes
+            ],
+            'agent_memory_bytes': {
+                f'{copies} copies': size
+                for copies, size in self.agents.memory.items()
             },
         }
 

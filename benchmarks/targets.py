@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks import bed
 from benchmarks import contestants as rows
+from benchmarks import passes
 from benchmarks import volumes
 from benchmarks.images import MIB
 from benchmarks.results import Result
@@ -68,7 +69,12 @@ class Comparison:
 
 def compare(result: Result) -> list[Comparison]:
     """Return every comparison that can be made."""
-    found = [*_clones(result), *_latencies(result), *_volumes(result)]
+    found = [
+        *_clones(result),
+        *_latencies(result),
+        *_volumes(result),
+        *_agents(result),
+    ]
     for image in result.images:
         found += _ratios(result, image.name)
         found += _costs(result, image.name)
@@ -190,6 +196,28 @@ def _volumes(result: Result) -> Iterator[Comparison]:
                 spread=_within(download.seconds, clone.seconds),
                 at_least=VOLUME_AT_LEAST,
             )
+
+
+def _agents(result: Result) -> Iterator[Comparison]:
+    few, many = passes.COPIES
+    for what in (passes.RECONCILE, passes.REAP):
+        less = result.agents.find(what, few)
+        more = result.agents.find(what, many)
+        if less is None or more is None:
+            continue
+        pair = f'{what}: {many} copies / {few}'
+        yield Comparison(
+            f'{pair}, seconds',
+            '',
+            more.median / less.median,
+            spread=_within(more.seconds, less.seconds),
+        )
+        yield Comparison(
+            f'{pair}, operations',
+            '',
+            more.median_operations / less.median_operations,
+            spread=_within(more.operations, less.operations),
+        )
 
 
 def _within(

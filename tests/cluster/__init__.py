@@ -205,6 +205,17 @@ class Cluster(pifpaf.drivers.Driver):
             raise ProcessError(f'ceph {prefix} {arguments}: {code} {reason}')
         return json.loads(answer) if answer.strip() else None
 
+    def operations(self) -> int:
+        """How many operations of clients the OSD has served so far.
+
+        :raises ProcessError: if it does not say
+        """
+        command = json.dumps({'prefix': 'perf dump', 'format': 'json'})
+        code, answer, reason = self._admin.osd_command(0, command, b'')
+        if code != 0:
+            raise ProcessError(f'osd.0 perf dump: {code} {reason}')
+        return int(json.loads(answer)['osd']['op'])
+
     # Pools ----------------------------------------------------------------
 
     def create_pool(self, name: str) -> None:

@@ -138,7 +138,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (rbd.ImageNotFound, rados.ObjectNotFound) as exc:
-        raise exceptions.NotFound('The raw copy was not found.') from exc
+        raise exceptions.NotFound() from exc
     except (rbd.Error, rados.Error) as exc:
         raise _translate(exc) from exc
 
@@ -146,7 +146,7 @@ def translated() -> Iterator[None]:
 def _translate(exc: Any) -> exceptions.RawStoreError:
     number = abs(getattr(exc, 'errno', 0) or 0)
     if number in _FULL:
-        return exceptions.NoSpace('The pool for raw copies is full.')
+        return exceptions.NoSpace()
     # These two are the answer of who comes second, in every day's work.
     usual = isinstance(exc, rbd.ImageExists | rados.ObjectBusy)
     LOG.log(
@@ -154,6 +154,4 @@ def _translate(exc: Any) -> exceptions.RawStoreError:
         'Ceph refused an operation: %s',
         exc,
     )
-    return exceptions.CephUnavailable(
-        'The storage cluster did not answer or refused.'
-    )
+    return exceptions.CephUnavailable()

@@ -231,7 +231,7 @@ def _failed(
     code, stderr = exc.exit_code, str(exc.stderr)
     LOG.warning('qemu-img ended with %s: %s', code, stderr.strip()[-2000:])
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
-        return exceptions.NoSpace('The pool for raw copies is full.')
+        return exceptions.NoSpace()
     if code in _NOT_STARTED or stderr.startswith(('prlimit:', 'setpriv:')):
         return exceptions.ConversionFailed(
             'The conversion program could not be started.'
@@ -351,7 +351,7 @@ class _Watch:
             return None
         self._asked_at = now
         if self._calls.full():
-            return exceptions.NoSpace('The pool for raw copies is full.')
+            return exceptions.NoSpace()
         return None
 
 

@@ -13,7 +13,9 @@
     |   |-- NoSpace             raw pool or scratch directory is full
     |   |-- Stalled             no progress for stall_timeout
     |   `-- CephUnavailable     the cluster did not answer
-    |-- Cancelled               the copy or its image was deleted meanwhile
+    |-- Cancelled               the copy was deleted meanwhile, or our process
+    |   |                       ends
+    |   `-- ImageDeleted        so was its image
     |-- NothingToDo             no copy is needed; not a failure
     |   `-- CopyExists          there is an active copy already
     |-- LeaseHeld               another worker is making this copy
@@ -27,9 +29,16 @@ no host, pool, path or URL.  Details for operators go to the log.
 
 
 class RawStoreError(Exception):
-    """Root of the tree. ``exit_code`` is what the command line returns."""
+    """Root of the tree. ``exit_code`` is what the command line returns.
+
+    :param message: sentence for the tenant; the class's own if there is none
+    """
 
     exit_code = 1
+    sentence = 'The raw copy failed.'
+
+    def __init__(self, message: str = '') -> None:
+        super().__init__(message or self.sentence)
 
 
 class Refused(RawStoreError):
@@ -67,6 +76,8 @@ class ConversionFailed(RawStoreError):
 class NoSpace(ConversionFailed):
     """The raw pool or the scratch directory has not enough free space."""
 
+    sentence = 'The pool for raw copies is full.'
+
 
 class Stalled(ConversionFailed):
     """No progress for ``stall_timeout`` seconds."""
@@ -75,9 +86,19 @@ class Stalled(ConversionFailed):
 class CephUnavailable(ConversionFailed):
     """The cluster did not answer or refused."""
 
+    sentence = 'The storage cluster did not answer or refused.'
+
 
 class Cancelled(RawStoreError):
-    """The copy, or the image, was deleted while the copy was being made."""
+    """The copy was deleted while it was being made, or its maker ends."""
+
+    sentence = 'The raw copy was deleted while it was being made.'
+
+
+class ImageDeleted(Cancelled):
+    """The image was deleted while its copy was being made."""
+
+    sentence = 'The image was deleted.'
 
 
 class NothingToDo(RawStoreError):
@@ -87,19 +108,26 @@ class NothingToDo(RawStoreError):
 class CopyExists(NothingToDo):
     """An active copy is there already."""
 
+    sentence = 'The image has a raw copy already.'
+
 
 class LeaseHeld(RawStoreError):
     """Another worker is making this copy."""
 
+    sentence = 'Another worker is making this raw copy.'
+
 
 class LeaseLost(RawStoreError):
     """The lease ran out before it was renewed; another worker may have it."""
+
+    sentence = 'Another worker took over making the raw copy.'
 
 
 class NotFound(RawStoreError):
     """There is no such copy."""
 
     exit_code = 3
+    sentence = 'The raw copy was not found.'
 
 
 class BadSetup(RawStoreError):

@@ -216,6 +216,4 @@ def _stop(
 ) -> Exception | None:
     if pool.has_part(image_id, rbd_id):
         return None
-    return exceptions.Cancelled(
-        'The raw copy was deleted while it was being made.'
-    )
+    return exceptions.Cancelled()

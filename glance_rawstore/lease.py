@@ -81,9 +81,7 @@ class Lease:
         except exceptions.CephUnavailable as exc:
             if not isinstance(exc.__cause__, ceph.rados.ObjectBusy):
                 raise
-            raise exceptions.LeaseHeld(
-                'Another worker is making this raw copy.'
-            ) from exc
+            raise exceptions.LeaseHeld() from exc
         self._thread = threading.Thread(
             target=self._keep, name='rawstore-lease', daemon=True
         )

@@ -73,9 +73,7 @@ def reserve(
         raise  # another began anew under the name, so it is not ours
     except exceptions.NotFound as exc:
         # Another worker found it without a lease yet, and began anew.
-        raise exceptions.LeaseHeld(
-            'Another worker is making this raw copy.'
-        ) from exc
+        raise exceptions.LeaseHeld() from exc
     except BaseException:
         pool.discard(image_id, rbd_id)
         raise
@@ -164,7 +162,9 @@ class Filling:
                 self._source, target, self._options.requests, calls
             )
         with self._pool.image(part, read_only=True) as image:
-            safety.inspect_result(sources.RbdSource(image, target))
+            safety.inspect_result(
+                sources.RbdSource(self._pool.client, image, target)
+            )
 
     def _note(self, percent: int) -> None:
         self._pool.set_progress(self._image_id, self._rbd_id, percent)

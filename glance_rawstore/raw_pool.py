@@ -34,10 +34,6 @@ LOG = logging.getLogger(__name__)
 #: include/rbd_types.h).
 _TRASH = 'rbd_trash'
 
-#: Seconds that a killed writer stays fenced. Its watch is dropped at once;
-#: its process is dead, so it only has to outlast requests under way.
-FENCE = 300
-
 
 class RawPool:
     """The raw pool of one store.
@@ -91,7 +87,7 @@ class RawPool:
                 self.image(name, read_only=True) as image,
             ):
                 return int(image.size())
-        raise exceptions.NotFound('The raw copy was not found.')
+        raise exceptions.NotFound()
 
     def rbd_id(self, name: str) -> str | None:
         """Internal id of the image with that name, or None without one."""
@@ -120,7 +116,7 @@ class RawPool:
         :raises LeaseHeld: a ``.part`` is there
         """
         if self.rbd_id(raw_copy.name(image_id)) is not None:
-            raise exceptions.CopyExists('The image has a raw copy already.')
+            raise exceptions.CopyExists()
         name = raw_copy.part_name(image_id)
         try:
             with ceph.translated():
@@ -137,9 +133,7 @@ class RawPool:
         except exceptions.CephUnavailable as exc:
             if not isinstance(exc.__cause__, ceph.rbd.ImageExists):
                 raise
-            raise exceptions.LeaseHeld(
-                'A raw copy of the image is being made already.'
-            ) from exc
+            raise exceptions.LeaseHeld() from exc
         with self.image(name, read_only=True) as image:
             return str(image.id())
 
@@ -164,9 +158,7 @@ class RawPool:
         """
         part = raw_copy.part_name(image_id)
         if directory.ids(self.ioctx, [part]).get(part) != rbd_id:
-            raise exceptions.Cancelled(
-                'The raw copy was deleted while it was being made.'
-            )
+            raise exceptions.Cancelled()
         directory.set_meta(
             self.ioctx, rbd_id, raw_copy.META_PROGRESS, str(percent)
         )
@@ -174,9 +166,7 @@ class RawPool:
     @contextlib.contextmanager
     def _part(self, image_id: str, rbd_id: str) -> Iterator[Any]:
         """Open our ``.part``, and not one that another began since."""
-        gone = exceptions.Cancelled(
-            'The raw copy was deleted while it was being made.'
-        )
+        gone = exceptions.Cancelled()
         try:
             with self.image(raw_copy.part_name(image_id)) as image:
                 if str(image.id()) != rbd_id:
@@ -192,16 +182,11 @@ class RawPool:
         it open is noted as its writer, for :meth:`discard`.
         """
         name = raw_copy.part_name(image_id)
-        ours = self.client.get_instance_id()
         try:
             with self.image(name, read_only=True) as image:
                 if str(image.id()) != rbd_id:
                     return False
-                self._writers |= {
-                    watcher['addr']
-                    for watcher in image.watchers_list()
-                    if watcher['id'] != ours
-                }
+                self._writers |= rbd_image.watchers(image, self.client)
         except exceptions.NotFound:
             return False
         return True
@@ -237,19 +222,13 @@ class RawPool:
                     rbd_image.protect(image)
                 self._rbd.rename(self.ioctx, part, final)
         except exceptions.NotFound as exc:
-            raise exceptions.Cancelled(
-                'The raw copy was deleted while it was being made.'
-            ) from exc
+            raise exceptions.Cancelled() from exc
         except exceptions.CephUnavailable as exc:
             if isinstance(exc.__cause__, ceph.rbd.ImageExists):
-                raise exceptions.CopyExists(
-                    'The image has a raw copy already.'
-                ) from exc
+                raise exceptions.CopyExists() from exc
             raise
         if self.rbd_id(final) != rbd_id:
-            raise exceptions.Cancelled(
-                'The raw copy was deleted while it was being made.'
-            )
+            raise exceptions.Cancelled()
         return used
 
     def full(self, rbd_id: str) -> bool:
@@ -283,7 +262,7 @@ class RawPool:
         names = (raw_copy.part_name(image_id), raw_copy.name(image_id))
         trashed = [rbd_id for n in names if (rbd_id := self._trash(n))]
         if not trashed:
-            raise exceptions.NotFound('The raw copy was not found.')
+            raise exceptions.NotFound()
         return all([self.purge(rbd_id) for rbd_id in trashed])
 
     def _trash(self, name: str) -> str | None:
@@ -375,6 +354,4 @@ class RawPool:
                 self.ioctx, image_id=rbd_id, read_only=True
             ) as image,
         ):
-            for address in {w['addr'] for w in image.watchers_list()}:
-                if address in self._writers:
-                    self.client.blocklist_add(address, FENCE)
+            rbd_image.fence(image, self.client, self._writers)

@@ -6,6 +6,35 @@ from typing import Any
 from glance_rawstore import ceph
 from glance_rawstore.lifecycle import raw_copy
 
+#: Seconds that a killed client stays fenced. Its watch is dropped at once;
+#: its process is dead, so it only has to outlast requests under way.
+FENCE = 300
+
+
+def watchers(image: Any, client: Any) -> set[str]:
+    """Addresses of the other clients that have an image open for writing.
+
+    qemu's rbd driver is one of them, even for what it only reads.
+
+    :param client: our own ``rados.Rados``
+    """
+    ours = client.get_instance_id()
+    return {w['addr'] for w in image.watchers_list() if w['id'] != ours}
+
+
+def fence(image: Any, client: Any, killed: set[str]) -> None:
+    """End the watches that killed clients have left on an image.
+
+    They would keep it from being removed for 30 s, and there may be writes
+    under way. Nobody else who has it open is touched.
+
+    :param client: whose user may add to Ceph's blocklist, which the cephx
+        profile rbd allows
+    :param killed: addresses
+    """
+    for address in watchers(image, client) & killed:
+        client.blocklist_add(address, FENCE)
+
 
 def add_features(image: Any) -> None:
     """Give an image an object map, which its layering alone does not need.

@@ -18,6 +18,7 @@ from oslo_utils import units
 from glance_rawstore import ceph
 from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import rbd_image
 
 #: How the names of spools begin, where they have one.
 SPOOL_PREFIX = 'raw-copy-spool-'
@@ -29,11 +30,13 @@ RESERVE = 256 * units.Mi
 class RbdSource:
     """An original in RBD, read in place.
 
+    :param client: connected ``rados.Rados``
     :param image: open ``rbd.Image``
     :param node: how qemu reaches the same snapshot
     """
 
-    def __init__(self, image: Any, node: convert.Node) -> None:
+    def __init__(self, client: Any, image: Any, node: convert.Node) -> None:
+        self._client = client
         self._image = image
         self.node = node
         self.size = int(image.size())
@@ -47,12 +50,9 @@ class RbdSource:
             return bytes(self._image.read(offset, length))
 
     def watchers(self) -> set[str]:
-        """Addresses of the clients that have it open for writing, too.
-
-        qemu's rbd driver is one of them, whatever it is told.
-        """
+        """Addresses of the other clients that have it open."""
         with ceph.translated():
-            return {w['addr'] for w in self._image.watchers_list()}
+            return rbd_image.watchers(self._image, self._client)
 
 
 class FileSource:
@@ -91,7 +91,7 @@ def rbd_source(
     node = convert.rbd_node(
         settings.pool, image, settings.conf_file, settings.user, snapshot
     )
-    with ceph.connect(settings) as (_client, ioctx):
+    with ceph.connect(settings) as (client, ioctx):
         with ceph.translated():
             opened = ceph.rbd.Image(ioctx, image, read_only=True)
         with opened:
@@ -100,7 +100,7 @@ def rbd_source(
                 # process now and then (seen once in some thousand times).
                 with ceph.translated():
                     opened.set_snap(snapshot)
-            yield RbdSource(opened, node)
+            yield RbdSource(client, opened, node)
 
 
 def _check_free(directory: str, needed: int) -> None:

@@ -60,7 +60,7 @@ class Job:
         if self.stop.wait(seconds):
             raise self.interrupted()
         if self.catalog.image(self.image_id) is None:
-            raise exceptions.Cancelled('The image was deleted.')
+            raise exceptions.ImageDeleted()
 
     @staticmethod
     def interrupted() -> exceptions.Cancelled:

@@ -7,11 +7,9 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
-from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
 from glance_rawstore import sources
 from glance_rawstore import stores
@@ -89,20 +87,12 @@ def repair(job: Job, image: Image) -> None:
         ceph.connect(settings) as (client, ioctx),
         ceph.translated(),
     ):
-        _fence(job, client, ioctx, image.image_id)
+        # The watch that a killed qemu-img has left would make Glance's next
+        # deletion fail for 30 s, as above.
+        with ceph.rbd.Image(ioctx, image.image_id, read_only=True) as original:
+            rbd_image.fence(original, client, job.readers)
         with ceph.rbd.Image(ioctx, image.image_id) as original:
             rbd_image.protect(original, snapshot)
-
-
-def _fence(job: Job, client: Any, ioctx: Any, name: str) -> None:
-    """End the watch that a killed qemu-img has left on the original.
-
-    It would make Glance's next deletion fail for 30 s, as above.
-    """
-    with ceph.rbd.Image(ioctx, name, read_only=True) as original:
-        left = {w['addr'] for w in original.watchers_list()}
-    for address in left & job.readers:
-        client.blocklist_add(address, raw_pool.FENCE)
 
 
 def _stays(job: Job, image: Image) -> bool:

@@ -32,7 +32,7 @@ class Publish(Step):
             put_location(self.job, url, states.Status.ACTIVE, weight)
             image = self.job.catalog.image(self.job.image_id)
             if image is None:
-                raise exceptions.Cancelled('The image was deleted.')
+                raise exceptions.ImageDeleted()
             if image.import_task is None:
                 put_location(self.job, url, states.Status.ACTIVE, weight)
                 return

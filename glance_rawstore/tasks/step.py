@@ -98,7 +98,7 @@ class Step(task.Task):  # type: ignore[misc]
             LOG.warning('Waiting for an import, cannot see it: %s', exc)
             return None
         if image is None:
-            raise exceptions.Cancelled('The image was deleted.')
+            raise exceptions.ImageDeleted()
         return image
 
     def telling(

@@ -307,14 +307,10 @@ class _Stop:
         if job.stop.is_set():
             return job.interrupted()
         if job.lease is not None and job.lease.lost:
-            return exceptions.LeaseLost(
-                'Another worker took over making the raw copy.'
-            )
+            return exceptions.LeaseLost()
         try:
             if not job.raw_pool.has_part(job.image_id, self._rbd_id):
-                return exceptions.Cancelled(
-                    'The raw copy was deleted while it was being made.'
-                )
+                return exceptions.Cancelled()
             if job.source is not None:
                 job.readers |= job.source.watchers() - self._others
             job.wait(0)
@@ -339,9 +335,7 @@ class Commit(Step):
         :raises LeaseLost: another worker may be at it
         """
         if self.job.lease is not None and self.job.lease.lost:
-            raise exceptions.LeaseLost(
-                'Another worker took over making the raw copy.'
-            )
+            raise exceptions.LeaseLost()
         with self.telling(task_id, progress.Elapsed('Finishing the copy')):
             return self.job.raw_pool.commit(
                 self.job.image_id,

@@ -57,3 +57,9 @@ def test_an_unsafe_image_keeps_the_names_of_its_checks():
 
     assert str(error) == 'It is unsafe.'
     assert error.checks == ('backing_file',)
+
+
+@pytest.mark.parametrize('name', sorted(set(CLASSES) - {'UnsafeImage'}))
+def test_every_error_has_a_sentence_of_its_own(name):
+    assert re.fullmatch(r'The .*[a-z]\.|Another .*\.', str(CLASSES[name]()))
+    assert str(CLASSES[name]('Another one.')) == 'Another one.'

@@ -16,7 +16,6 @@ from glance_store.common import utils
 from oslo_config import cfg
 from oslo_utils import units
 
-from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore import making
 from glance_rawstore import options
@@ -24,7 +23,6 @@ from glance_rawstore import raw_pool
 from glance_rawstore import safety
 from glance_rawstore import slots
 from glance_rawstore import sources
-from glance_rawstore import stores
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 
@@ -162,58 +160,30 @@ def convert(
                 f'{image_size} bytes were announced and {stream.size} came.'
             )
         verdict = safety.inspect(source, disk_format, chosen.max_size)
-        _make(pool, conf, store, image_id, source, verdict, chosen)
+        _make(pool, image_id, source, verdict, chosen)
     metadata = raw_copy.location_metadata(
         store, states.Status.ACTIVE, chosen.weight, chosen.node_weights
     )
-    url = raw_copy.url(str(pool.client.get_fsid()), pool.name, image_id)
+    url = pool.url(image_id)
     return url, stream.size, stream.checksum, stream.multihash, metadata
 
 
 def _make(
     pool: raw_pool.RawPool,
-    conf: cfg.ConfigOpts,
-    store: str,
     image_id: str,
     source: sources.FileSource,
     verdict: safety.Verdict,
     chosen: options.Options,
 ) -> None:
-    settings = stores.read(conf)[store].rbd
+    made_from = {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
     with slots.slot(chosen.scratch_dir, chosen.max_conversions, time.sleep):
-        _convert(pool, settings, image_id, source, verdict, chosen)
-
-
-def _convert(
-    pool: raw_pool.RawPool,
-    settings: ceph.Settings,
-    image_id: str,
-    source: sources.FileSource,
-    verdict: safety.Verdict,
-    chosen: options.Options,
-) -> None:
-    rbd_id, lease = making.reserve(pool, image_id, chosen)
-    try:
-        filling = making.Filling(
-            pool, settings, image_id, rbd_id, source.node, verdict, chosen
-        )
-        filling.measure()
-        filling.run(lambda done: None, lambda: _stop(pool, image_id, rbd_id))
-        pool.commit(
-            image_id,
-            rbd_id,
-            {raw_copy.META_SOURCE_FORMAT: verdict.disk_format},
-        )
-    except BaseException:
-        pool.discard(image_id, rbd_id)
-        raise
-    finally:
-        lease.release()
-
-
-def _stop(
-    pool: raw_pool.RawPool, image_id: str, rbd_id: str
-) -> Exception | None:
-    if pool.has_part(image_id, rbd_id):
-        return None
-    return exceptions.Cancelled()
+        part = making.reserve(pool, image_id, chosen)
+        try:
+            part.measure(source, verdict)
+            part.fill(source, verdict)
+            part.commit(made_from)
+        except BaseException:
+            part.discard()
+            raise
+        finally:
+            part.release()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a copy: reserve, fill, and nothing left if it fails.
+"""Make a copy: reserve, measure, fill, commit, and nothing left if it fails.
 
 What the import's background flow and the driver's ``add`` have in common.
 """
@@ -9,16 +9,20 @@ from collections.abc import Callable
 
 from oslo_utils import units
 
-from glance_rawstore import ceph
+from glance_rawstore import child
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import lease
+from glance_rawstore import nodes
 from glance_rawstore import noting
 from glance_rawstore import raw_pool
 from glance_rawstore import safety
 from glance_rawstore import sources
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.options import Options
+
+Progress = Callable[[float], None]
+Stop = Callable[[], Exception | None]
 
 
 def _take(
@@ -49,16 +53,13 @@ def clear_dead(
             taken.release()
 
 
-def reserve(
-    pool: raw_pool.RawPool, image_id: str, options: Options
-) -> tuple[str, lease.Lease]:
+def reserve(pool: raw_pool.RawPool, image_id: str, options: Options) -> 'Part':
     """Create the ``.part`` and take the lease on it.
 
     It has no size until the original has been inspected: librbd would take
     for ever to remove an image of the 4 EiB that a header may name. Takes
     over from a dead worker, by removing what that one left.
 
-    :returns: internal id of the RBD image, and the lease
     :raises LeaseHeld: a living worker is making this copy
     :raises CopyExists: it is made already
     """
@@ -68,7 +69,7 @@ def reserve(
         clear_dead(pool, image_id, options)
         rbd_id = pool.begin(image_id, 0, options.object_size)
     try:
-        return rbd_id, _take(pool, rbd_id, options)
+        taken = _take(pool, rbd_id, options)
     except exceptions.LeaseHeld:
         raise  # another began anew under the name, so it is not ours
     except exceptions.NotFound as exc:
@@ -77,94 +78,126 @@ def reserve(
     except BaseException:
         pool.discard(image_id, rbd_id)
         raise
+    return Part(pool, image_id, rbd_id, taken, options)
 
 
-class Filling:
-    """The writing of one reserved ``.part``.
+class Part:
+    """A ``.part`` that is ours.
 
-    :param pool: the raw pool
-    :param settings: how qemu-img reaches that pool
-    :param image_id: whose copy it is
-    :param rbd_id: internal id of the ``.part``
-    :param source: the inspected original
-    :param verdict: what the inspection found
+    :param rbd_id: internal id of the RBD image
+    :param taken: the lease on it
     """
 
     def __init__(
         self,
         pool: raw_pool.RawPool,
-        settings: ceph.Settings,
         image_id: str,
         rbd_id: str,
-        source: convert.Node,
-        verdict: safety.Verdict,
+        taken: lease.Lease,
         options: Options,
     ) -> None:
-        self._pool = pool
-        self._settings = settings
-        self._image_id = image_id
-        self._rbd_id = rbd_id
-        self._source = convert.source_node(verdict.driver, source)
+        self.pool = pool
+        self.image_id = image_id
+        self.rbd_id = rbd_id
+        self._lease = taken
         self._options = options
-        self._qemu_img = convert.QemuImg(options.limits(verdict.virtual_size))
 
-    def measure(self) -> convert.Info:
+    def _qemu_img(self, verdict: safety.Verdict) -> convert.QemuImg:
+        return convert.QemuImg(self._options.limits(verdict.virtual_size))
+
+    def measure(
+        self, source: sources.Source, verdict: safety.Verdict
+    ) -> convert.Info:
         """Measure the original, and give the ``.part`` its exact size.
 
         A few MiB of qcow2 may stand for TiBs of data, its clusters being
         shared, so what will be written is compared with what is free.
 
+        :param verdict: what the inspection found
         :raises TooLarge: qemu-img sees another size than the header names
         :raises NoSpace: there is more data than free space
         """
-        info = self._qemu_img.info(self._source)
+        node = nodes.source(verdict.driver, source.node)
+        info = self._qemu_img(verdict).info(node)
         safety.check_size(info.virtual_size, self._options.max_size)
-        free = self._pool.available()
+        free = self.pool.available()
         if info.allocated > free:
             raise exceptions.NoSpace(
                 f'The image has {info.allocated / units.Gi:.1f} GiB of data, '
                 f'and {free / units.Gi:.1f} GiB are free.'
             )
-        self._pool.resize(self._image_id, self._rbd_id, info.virtual_size)
+        self.pool.resize(self.image_id, self.rbd_id, info.virtual_size)
         return info
 
-    def run(
+    def fill(
         self,
-        progress: Callable[[float], None],
-        stop: Callable[[], Exception | None],
+        source: sources.Source,
+        verdict: safety.Verdict,
+        progress: Progress = lambda done: None,
+        stop: Stop = lambda: None,
     ) -> None:
         """Write the guest's data, and judge what came out.
 
         :param progress: called with the part done, 0.0 to 1.0
-        :param stop: gives an exception to stop with, asked twice a second
+        :param stop: gives the caller's own reason to stop, asked twice a
+            second
+        :raises LeaseLost: another worker may be at it
+        :raises Cancelled: the copy was deleted meanwhile
         :raises ConversionFailed: see :meth:`convert.QemuImg.convert`
         :raises UnsafeImage: the result is a disk image in itself
         """
-        part = raw_copy.part_name(self._image_id)
-        target = convert.rbd_node(
-            self._settings.pool,
-            part,
-            self._settings.conf_file,
-            self._settings.user,
-        )
+        node = nodes.source(verdict.driver, source.node)
+        name = raw_copy.part_name(self.image_id)
+        target = self.pool.node(name)
         with noting.Noting(self._note) as noted:
 
             def told(done: float) -> None:
                 noted.update(done)
                 progress(done)
 
-            calls = convert.Callbacks(
+            calls = child.Callbacks(
                 progress=told,
-                stop=stop,
-                full=lambda: self._pool.full(self._rbd_id),
+                stop=lambda: stop() or self._lost(),
+                full=lambda: self.pool.full(self.rbd_id),
             )
-            self._qemu_img.convert(
-                self._source, target, self._options.requests, calls
+            self._qemu_img(verdict).convert(
+                node, target, self._options.requests, calls
             )
-        with self._pool.image(part, read_only=True) as image:
+        with self.pool.image(name, read_only=True) as image:
             safety.inspect_result(
-                sources.RbdSource(self._pool.client, image, target)
+                sources.RbdSource(self.pool.client, image, target)
             )
 
     def _note(self, percent: int) -> None:
-        self._pool.set_progress(self._image_id, self._rbd_id, percent)
+        self.pool.set_progress(self.image_id, self.rbd_id, percent)
+
+    def _lost(self) -> Exception | None:
+        """Why it is not ours any more."""
+        if self._lease.lost:
+            return exceptions.LeaseLost()
+        if not self.pool.has_part(self.image_id, self.rbd_id):
+            return exceptions.Cancelled()
+        return None
+
+    def commit(self, metadata: dict[str, str]) -> int:
+        """Make it the active copy.
+
+        :param metadata: image-meta to keep with the copy
+        :returns: bytes that the copy uses
+        :raises LeaseLost: another worker may be at it
+        :raises Cancelled: the copy was deleted meanwhile
+        """
+        if self._lease.lost:
+            raise exceptions.LeaseLost()
+        return self.pool.commit(self.image_id, self.rbd_id, metadata)
+
+    def discard(self, patience: float = 0.0) -> None:
+        """Remove it; accepts "already gone".
+
+        :param patience: see :meth:`raw_pool.RawPool.discard`
+        """
+        self.pool.discard(self.image_id, self.rbd_id, patience)
+
+    def release(self) -> None:
+        """Give the lease up."""
+        self._lease.release()

@@ -8,7 +8,7 @@ import tempfile
 from oslo_config import cfg
 from oslo_utils import units
 
-from glance_rawstore import convert
+from glance_rawstore import child
 from glance_rawstore import exceptions
 from glance_rawstore import opts
 from glance_rawstore import stores
@@ -69,10 +69,10 @@ class Options:
             retry_limit=ours.retry_limit,
         )
 
-    def limits(self, virtual_size: int) -> convert.Limits:
+    def limits(self, virtual_size: int) -> child.Limits:
         """Limits of a child process for an image of that size, in bytes."""
         gib = -(-virtual_size // units.Gi)
-        return convert.Limits(
+        return child.Limits(
             address_space=self.address_space,
             cpu_time=self.cpu_time + self.cpu_time_per_gib * gib,
             stall=self.stall_timeout,

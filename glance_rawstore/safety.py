@@ -7,7 +7,6 @@ never sees them.
 """
 
 import dataclasses
-import re
 import struct
 from collections.abc import Iterable
 from typing import Protocol
@@ -16,26 +15,7 @@ from oslo_utils import units
 from oslo_utils.imageutils import format_inspector
 
 from glance_rawstore import exceptions
-
-#: Glance disk formats that are converted -> the qemu block driver.
-CONVERTIBLE = {
-    'qcow2': 'qcow2',
-    'vmdk': 'vmdk',
-    'vdi': 'vdi',
-    'vhd': 'vpc',
-    'vhdx': 'vhdx',
-}
-
-#: Glance disk formats whose bytes are what a guest sees: nothing to convert.
-ALREADY_RAW = frozenset({'raw', 'iso', 'ami', 'ari', 'aki'})
-
-#: First bytes of formats that are not converted but, like all convertible
-#: ones, must not show up inside a raw copy: a consumer that probes would
-#: follow their backing files (CVE-2024-40767).
-NESTED_MAGIC = {b'QED\0': 'qed', b'COWD': 'vmdk'}
-
-#: Bytes read at once when inspecting.
-CHUNK = 64 * units.Ki
+from glance_rawstore import formats
 
 #: Bytes after which an inspector that still wants more is given up. VHDX
 #: keeps its metadata anywhere in the first MiBs; nothing else needs 1 MiB.
@@ -90,37 +70,11 @@ def _chunks(source: Readable) -> Iterable[bytes]:
     """
     offset = 0
     while offset < min(INSPECT_LIMIT, source.size):
-        yield source.read(offset, CHUNK)
-        offset += CHUNK
-    tail = max(offset, source.size - CHUNK)
+        yield source.read(offset, formats.CHUNK)
+        offset += formats.CHUNK
+    tail = max(offset, source.size - formats.CHUNK)
     if tail < source.size:
         yield source.read(tail, source.size - tail)
-
-
-def detect(head: bytes) -> str | None:
-    """Name the convertible format of which these are the first bytes.
-
-    :param head: at least 512 bytes, unless the image is smaller
-    :returns: a key of :data:`CONVERTIBLE`, or None
-    """
-    for name in CONVERTIBLE:
-        inspector = _inspector(name)
-        try:
-            inspector.eat_chunk(head)
-            if inspector.format_match:
-                return name
-        except Exception:  # noqa: S112 - a parser that breaks does not match
-            continue
-    return None
-
-
-def _inspector(name: str) -> format_inspector.FileInspector:
-    inspector = format_inspector.get_inspector(name)
-    if inspector is None:
-        raise exceptions.UnsupportedFormat(
-            f'No safety checks exist for disk format {name}.'
-        )
-    return inspector()
 
 
 def _vmdk_checks(
@@ -178,31 +132,6 @@ def _feed(inspector: format_inspector.FileInspector, source: Readable) -> None:
     inspector.finish()
 
 
-def check_formats(disk_format: str | None, container: str | None) -> str:
-    """Refuse what is not convertible by its declared formats.
-
-    :returns: the disk format
-    :raises UnsupportedFormat: naming what is supported
-    """
-    if container != 'bare':
-        raise exceptions.UnsupportedFormat(
-            f'Container format {container} is not supported for raw copies; '
-            'only bare is.'
-        )
-    if disk_format not in CONVERTIBLE:
-        known = ', '.join(sorted(CONVERTIBLE))
-        raise exceptions.UnsupportedFormat(
-            f'Disk format {disk_format} is not supported for raw copies; '
-            f'supported are {known}.'
-        )
-    return disk_format
-
-
-def convertible(disk_format: str | None, container: str | None) -> bool:
-    """Whether an image is convertible by its declared formats."""
-    return container == 'bare' and disk_format in CONVERTIBLE
-
-
 def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
     """Judge an image before anything else opens it.
 
@@ -212,7 +141,7 @@ def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
     :raises UnsafeImage: a safety check failed
     :raises TooLarge: the virtual size is beyond max_size
     """
-    inspector = _inspector(disk_format)
+    inspector = formats.inspector(disk_format)
     try:
         _feed(inspector, source)
         matches = inspector.format_match
@@ -229,7 +158,7 @@ def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
         )
     _check_safety(inspector, source)
     check_size(size, max_size)
-    return Verdict(disk_format, CONVERTIBLE[disk_format], size)
+    return Verdict(disk_format, formats.CONVERTIBLE[disk_format], size)
 
 
 def _check_safety(
@@ -265,31 +194,13 @@ def check_size(virtual_size: int, max_size: int) -> None:
         )
 
 
-def _looks_like_vmdk(head: bytes) -> bool:
-    """What qemu's ``vmdk_probe`` takes for a VMDK, and oslo.utils does not.
-
-    Comments and empty lines, and then a line with the version.
-    """
-    if head.startswith(b'KDMV'):
-        return True
-    lines = head.split(b'\n') if head.startswith(b'#') else []
-    for line in lines:
-        stripped = line.strip(b' \r')
-        if stripped and not stripped.startswith(b'#'):
-            return re.match(rb'version=[123](\D|$)', stripped) is not None
-    return False
-
-
 def inspect_result(copy: Readable) -> None:
     """Judge what a conversion wrote: it must not be an image in itself.
 
     :raises UnsafeImage: the guest's disk begins like a disk image that a
         probing consumer would open as such
     """
-    head = copy.read(0, CHUNK)
-    nested = detect(head) or NESTED_MAGIC.get(head[:4])
-    if nested is None and _looks_like_vmdk(head):
-        nested = 'vmdk'
+    nested = formats.nested(copy.read(0, formats.CHUNK))
     if nested is not None:
         raise exceptions.UnsafeImage(
             f'The guest disk inside the image is itself a {nested} image; '

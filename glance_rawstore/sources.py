@@ -16,8 +16,8 @@ from typing import IO, Any
 from oslo_utils import units
 
 from glance_rawstore import ceph
-from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import nodes
 from glance_rawstore import rbd_image
 
 #: How the names of spools begin, where they have one.
@@ -35,7 +35,7 @@ class RbdSource:
     :param node: how qemu reaches the same snapshot
     """
 
-    def __init__(self, client: Any, image: Any, node: convert.Node) -> None:
+    def __init__(self, client: Any, image: Any, node: nodes.Node) -> None:
         self._client = client
         self._image = image
         self.node = node
@@ -67,7 +67,7 @@ class FileSource:
         path = f'/proc/{os.getpid()}/fd/{file.fileno()}'
         if isinstance(file.name, str):
             path = file.name
-        self.node: convert.Node = {'driver': 'file', 'filename': path}
+        self.node: nodes.Node = {'driver': 'file', 'filename': path}
         self.size = os.fstat(file.fileno()).st_size
 
     def watchers(self) -> set[str]:
@@ -79,6 +79,9 @@ class FileSource:
         return os.pread(self._file.fileno(), length, offset)
 
 
+Source = RbdSource | FileSource
+
+
 @contextlib.contextmanager
 def rbd_source(
     settings: ceph.Settings, image: str, snapshot: str | None
@@ -88,7 +91,7 @@ def rbd_source(
     :raises NotFound: it is not there
     :raises CephUnavailable: the cluster cannot be reached
     """
-    node = convert.rbd_node(
+    node = nodes.rbd(
         settings.pool, image, settings.conf_file, settings.user, snapshot
     )
     with ceph.connect(settings) as (client, ioctx):

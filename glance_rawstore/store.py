@@ -19,11 +19,12 @@ from glance_store import driver
 from glance_store import exceptions as store_exceptions
 from glance_store._drivers import rbd as rbd_driver
 
+from glance_rawstore import ceph
 from glance_rawstore import exceptions
+from glance_rawstore import formats
 from glance_rawstore import ingest
 from glance_rawstore import opts
 from glance_rawstore import raw_pool
-from glance_rawstore import safety
 from glance_rawstore import stores
 from glance_rawstore.lifecycle import raw_copy
 
@@ -98,7 +99,8 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
             client.open_ioctx(self.pool) as ioctx,
         ):
             ioctx.set_osdmap_full_try()
-            yield raw_pool.RawPool(client, ioctx)
+            settings = ceph.Settings(self.conf_file, self.user, self.pool)
+            yield raw_pool.RawPool(client, ioctx, settings)
 
     def get_size(self, location: Any, context: Any = None) -> int:
         """Size in bytes; of a copy, also while it is being made.
@@ -163,7 +165,7 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
         :raises StorageFull: the pool or the scratch directory is full
         """
         stream = ingest.Stream(image_file, hashing_algo, verifier)
-        disk_format = safety.detect(stream.peek(safety.CHUNK))
+        disk_format = formats.detect(stream.peek(formats.CHUNK))
         if disk_format is None or self.backend_group is None:
             stored: tuple[str, int, str, str, dict[str, Any]] = super().add(
                 image_id,

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from glance_rawstore import safety
+from glance_rawstore import formats
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Part
@@ -124,7 +124,7 @@ class _Plan:
             or not policy.makes
             or image.status != 'active'
             or not image.has_data
-            or image.disk_format in safety.ALREADY_RAW
+            or image.disk_format in formats.ALREADY_RAW
         ):
             return None
         due = policy.retry.after(self._facts.attempts, policy.version(image))

@@ -8,9 +8,9 @@ from typing import Any
 from oslo_config import cfg
 
 from glance_rawstore import exceptions
+from glance_rawstore import formats
 from glance_rawstore import options
 from glance_rawstore import opts
-from glance_rawstore import safety
 from glance_rawstore import stores
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Catalog
@@ -101,10 +101,10 @@ class Facts:
         if not self.windows or image.get('status') not in _HOPEFUL:
             return False
         disk_format = image.get('disk_format')
-        default = self._by_default and safety.convertible(
+        default = self._by_default and formats.convertible(
             disk_format, image.get('container_format')
         )
-        return disk_format not in safety.ALREADY_RAW and wishes.mentioned(
+        return disk_format not in formats.ALREADY_RAW and wishes.mentioned(
             _properties(image), default
         )
 

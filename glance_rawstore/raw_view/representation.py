@@ -21,7 +21,7 @@ import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from glance_rawstore import safety
+from glance_rawstore import formats
 from glance_rawstore import selection
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
@@ -80,7 +80,7 @@ class Copy:
 
 def is_original_raw(disk_format: str | None) -> bool:
     """Whether the original itself is what a service may clone."""
-    return disk_format in safety.ALREADY_RAW
+    return disk_format in formats.ALREADY_RAW
 
 
 def chosen(

@@ -8,26 +8,27 @@ from taskflow import engines
 from taskflow.patterns import linear_flow
 
 from glance_rawstore import exceptions
+from glance_rawstore.tasks import converting
+from glance_rawstore.tasks import preparing
 from glance_rawstore.tasks import publishing
-from glance_rawstore.tasks import steps
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
 
 STEPS = (
-    steps.WaitUntilStored,
-    steps.OpenTask,
-    steps.CheckWanted,
-    steps.TakeSlot,
-    steps.Reserve,
+    preparing.WaitUntilStored,
+    preparing.OpenTask,
+    preparing.CheckWanted,
+    preparing.TakeSlot,
+    converting.Reserve,
     trying.CountAttempt,
-    steps.Inspect,
-    steps.Measure,
-    steps.WaitUntilImported,
-    steps.ReserveLocation,
-    steps.Convert,
-    steps.Commit,
+    converting.Inspect,
+    converting.Measure,
+    publishing.WaitUntilImported,
+    publishing.ReserveLocation,
+    converting.Convert,
+    converting.Commit,
     publishing.Publish,
     publishing.CloseTask,
 )

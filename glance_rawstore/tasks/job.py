@@ -4,15 +4,12 @@
 import contextlib
 import dataclasses
 import threading
-import time
 
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
-from glance_rawstore import sources
 from glance_rawstore import stores
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester
-from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.options import Options
 
@@ -25,13 +22,10 @@ class Job:
     :param all_stores: every configured store, to find the original in
     :param stop: set when the process ends
     :param resources: closed, in reverse order, when the flow has ended
-    :param source: the original, while it is open
-    :param readers: addresses in Ceph of our own qemu-img reading it
     :param has_slot: one of the node's slots is held for it already
     :param attempt: what was known of attempts before this one, once it is
         counted
     :param counted: this attempt is counted in Ceph
-    :param started: monotonic time at which the work began, in seconds
     """
 
     image_id: str
@@ -43,14 +37,9 @@ class Job:
     stop: threading.Event
     resources: contextlib.ExitStack
     pool: raw_pool.RawPool | None = None
-    lease: Lease | None = None
-    fsid: str = ''
-    source: sources.RbdSource | sources.FileSource | None = None
-    readers: set[str] = dataclasses.field(default_factory=set)
     has_slot: bool = False
     attempt: Attempts | None = None
     counted: bool = False
-    started: float = dataclasses.field(default_factory=time.monotonic)
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless the job shall stop.
@@ -76,5 +65,4 @@ class Job:
             self.pool = self.resources.enter_context(
                 raw_pool.RawPool.open(self.store.rbd)
             )
-            self.fsid = str(self.pool.client.get_fsid())
         return self.pool

@@ -31,6 +31,22 @@ _BETWEEN_LOOKS = 0.3
 _TELL = 1.0
 
 
+class Original:
+    """An original that is open, and who of us has read it.
+
+    :ivar readers: addresses in Ceph of our own qemu-img
+    """
+
+    def __init__(self, source: sources.Source) -> None:
+        self.source = source
+        self.readers: set[str] = set()
+        self._others = source.watchers()
+
+    def note_readers(self) -> None:
+        """Look who reads it now, besides those who had it open before."""
+        self.readers |= self.source.watchers() - self._others
+
+
 def in_rbd(
     image: Image, all_stores: Mapping[str, stores.Store]
 ) -> tuple[ceph.Settings, str] | None:
@@ -70,13 +86,15 @@ def _has_original(image: Image) -> bool:
     return any(not loc['url'].endswith(suffix) for loc in image.locations)
 
 
-def repair(job: Job, image: Image) -> None:
+def repair(job: Job, image: Image, readers: set[str]) -> None:
     """Mend an original whose deletion failed because qemu-img read it.
 
     Glance's rbd driver removes the snapshot, then fails to remove the image
     as qemu has a watch on it, and answers 409: the image stays active, and
     cannot be read any more. Its data is still there; with the snapshot back
     it can be read, and deleted by trying again.
+
+    :param readers: addresses of our own qemu-img, which was killed
     """
     found = in_rbd(image, job.all_stores)
     if found is None or not _stays(job, image):
@@ -90,7 +108,7 @@ def repair(job: Job, image: Image) -> None:
         # The watch that a killed qemu-img has left would make Glance's next
         # deletion fail for 30 s, as above.
         with ceph.rbd.Image(ioctx, image.image_id, read_only=True) as original:
-            rbd_image.fence(original, client, job.readers)
+            rbd_image.fence(original, client, readers)
         with ceph.rbd.Image(ioctx, image.image_id) as original:
             rbd_image.protect(original, snapshot)
 
@@ -106,9 +124,7 @@ def _stays(job: Job, image: Image) -> bool:
 
 
 @contextlib.contextmanager
-def open_original(
-    job: Job, image: Image, task_id: str
-) -> Iterator[sources.RbdSource | sources.FileSource]:
+def open_original(job: Job, image: Image, task_id: str) -> Iterator[Original]:
     """Open the original for as long as the context lasts.
 
     :param task_id: the task that is told how far the spooling is
@@ -121,12 +137,12 @@ def open_original(
     if found is not None:
         settings, snapshot = found
         with sources.rbd_source(settings, image.image_id, snapshot) as source:
-            yield source
+            yield Original(source)
         return
     chunks = _told(job, image, task_id)
     directory = job.options.scratch_dir
     with sources.spooled(directory, chunks, image.size) as spooled:
-        yield spooled
+        yield Original(spooled)
 
 
 def _told(job: Job, image: Image, task_id: str) -> Iterable[bytes]:

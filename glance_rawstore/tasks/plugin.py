@@ -17,8 +17,8 @@ from oslo_config import cfg
 from taskflow import task
 from taskflow.patterns import linear_flow
 
+from glance_rawstore import formats
 from glance_rawstore import opts
-from glance_rawstore import safety
 from glance_rawstore import stores
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Catalog
@@ -89,7 +89,7 @@ JOBS = Jobs()
 def _is_for_us(image: Image, conf: cfg.ConfigOpts) -> bool:
     """Whether there is a wish, or something to say about it."""
     opts.register(conf)
-    default = conf[opts.GROUP].raw_cache_default and safety.convertible(
+    default = conf[opts.GROUP].raw_cache_default and formats.convertible(
         image.disk_format, image.container_format
     )
     return wishes.mentioned(image.properties, default)

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last steps: the copy is there, now say so. They undo nothing."""
+"""The steps by which Glance is told: pending, active, done."""
 
 import time
+from typing import Any
+
+from taskflow.types import failure
 
 from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import making
+from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import states
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
@@ -14,8 +19,46 @@ from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import put_location
 
 
+class WaitUntilImported(Step):
+    """Wait until the import has let go of the image.
+
+    In its last steps it still saves the image, and that save would drop a
+    location which it does not know.
+    """
+
+    def execute(self, image: Image) -> None:
+        """Wait.
+
+        :raises Cancelled: the import failed, or the image is gone
+        """
+        now = self.await_end_of_import(image)
+        if now.updated_at != image.updated_at:
+            trying.count(self.job, now)  # it is another version
+
+
+class ReserveLocation(Step):
+    """Put the location on the image, as pending."""
+
+    default_provides = 'url'
+
+    def execute(self, part: making.Part, weight: int) -> str:
+        """Add the row; returns the location's URL."""
+        url = part.pool.url(part.image_id)
+        put_location(self.job, url, states.Status.PENDING, weight)
+        return url
+
+    def revert(self, result: Any, **_kwargs: Any) -> None:
+        """Remove the row."""
+        if not isinstance(result, failure.Failure):
+            catalog, image_id = self.job.catalog, self.job.image_id
+            insist(lambda: catalog.remove_location(image_id, result))
+
+
 class Publish(Step):
-    """Set the location active, once the image is not being saved over."""
+    """Set the location active, once the image is not being saved over.
+
+    Undoes nothing, as all steps from here on.
+    """
 
     def execute(self, url: str, weight: int, task_id: str) -> None:
         """Publish.
@@ -43,13 +86,17 @@ class CloseTask(Step):
     """Tell the tenant that the copy is ready."""
 
     def execute(
-        self, task_id: str, bytes_used: int, info: convert.Info
+        self,
+        part: making.Part,
+        info: convert.Info,
+        bytes_used: int,
+        started: float,
+        task_id: str,
     ) -> None:
         """End the task well."""
-        if self.job.lease is not None:
-            self.job.lease.release()
+        part.release()
         trying.made(self.job)
-        seconds = time.monotonic() - self.job.started
+        seconds = time.monotonic() - started
         result = {
             'image_id': self.job.image_id,
             'store': self.job.store.name,

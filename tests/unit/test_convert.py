@@ -12,12 +12,14 @@ import threading
 
 import pytest
 
+from glance_rawstore import child
 from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import nodes
 
 GIB = 1 << 30
-LIMITS = convert.Limits(address_space=2 * GIB, cpu_time=77, stall=30)
-SOURCE = convert.source_node('qcow2', {'driver': 'file', 'filename': '/s'})
+LIMITS = child.Limits(address_space=2 * GIB, cpu_time=77, stall=30)
+SOURCE = nodes.source('qcow2', {'driver': 'file', 'filename': '/s'})
 TARGET = {'driver': 'file', 'filename': '/t'}
 
 
@@ -37,52 +39,8 @@ def pretend(tmp_path, monkeypatch):
 
 def run(stop=lambda: None, limits=LIMITS):
     convert.QemuImg(limits).convert(
-        SOURCE, TARGET, 7, convert.Callbacks(stop=stop)
+        SOURCE, TARGET, 7, child.Callbacks(stop=stop)
     )
-
-
-@pytest.mark.parametrize(
-    ('driver', 'backing'),
-    [
-        ('qcow2', {'backing': None}),
-        ('vmdk', {'backing': None}),
-        ('vdi', {}),
-        ('vpc', {}),
-        ('vhdx', {}),
-        ('raw', {}),
-    ],
-)
-def test_a_source_names_its_format_and_has_no_backing_file(driver, backing):
-    protocol = {'driver': 'file', 'filename': '/s'}
-
-    assert convert.source_node(driver, protocol) == {
-        'driver': driver,
-        'file': protocol,
-        'read-only': True,
-        **backing,
-    }
-
-
-@pytest.mark.parametrize(
-    ('given', 'more'),
-    [
-        (('/etc/ceph/c.conf', 'glance'), {'conf': '/etc/ceph/c.conf'}),
-        (('', 'glance'), {}),
-        (('', 'glance', 'snap'), {'snapshot': 'snap'}),
-    ],
-)
-def test_a_node_in_rbd_names_what_is_known(given, more):
-    assert convert.rbd_node('pool', 'image', *given) == {
-        'driver': 'rbd',
-        'pool': 'pool',
-        'image': 'image',
-        'user': 'glance',
-        **more,
-    }
-
-
-def test_a_node_in_rbd_can_leave_the_user_to_ceph():
-    assert 'user' not in convert.rbd_node('pool', 'image', '', None)
 
 
 def test_every_call_names_format_and_protocol_and_is_limited(
@@ -168,7 +126,7 @@ def test_progress_is_told_as_it_comes_and_only_forward(pretend):
     told = []
 
     convert.QemuImg(LIMITS).convert(
-        SOURCE, TARGET, 1, convert.Callbacks(progress=told.append)
+        SOURCE, TARGET, 1, child.Callbacks(progress=told.append)
     )
 
     assert told == sorted(set(told))
@@ -185,7 +143,7 @@ def test_progress_comes_before_the_end(pretend, tmp_path):
         threading.Thread(target=go_on.write_text, args=('\n',)).start()
 
     convert.QemuImg(LIMITS).convert(
-        SOURCE, TARGET, 1, convert.Callbacks(progress=tell)
+        SOURCE, TARGET, 1, child.Callbacks(progress=tell)
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from glance_rawstore import convert
+from glance_rawstore import child
 from glance_rawstore import exceptions
 from tests.unit.test_convert_running import GIB
 from tests.unit.test_convert_running import MIB
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_no_more_cpu_time_is_used_than_allowed():
-    limits = convert.Limits(4 * GIB, cpu_time=1, stall=DEADLINE)
+    limits = child.Limits(4 * GIB, cpu_time=1, stall=DEADLINE)
 
     with pytest.raises(exceptions.ConversionFailed, match='CPU time'):
         run(*device(1 << 50), limits=limits, requests=16)
@@ -31,18 +31,18 @@ def test_no_more_cpu_time_is_used_than_allowed():
 
 @pytest.mark.parametrize('space', [8 * MIB, 30 * MIB])
 def test_no_more_address_space_is_used_than_allowed(space):
-    limits = convert.Limits(space, cpu_time=60, stall=DEADLINE)
+    limits = child.Limits(space, cpu_time=60, stall=DEADLINE)
 
     with pytest.raises(exceptions.ConversionFailed):
         run(*device(64 * MIB), limits=limits, requests=16)
 
 
 PARENT = """
-from glance_rawstore import convert
+from glance_rawstore import child, convert, nodes
 target = {'driver': 'null-co', 'size': 1 << 30, 'latency-ns': 10 ** 13}
-source = convert.source_node('raw', target | {'read-zeroes': False})
-convert.QemuImg(convert.Limits(4 << 30, 60, 600)).convert(
-    source, target, 1, convert.Callbacks())
+source = nodes.source('raw', target | {'read-zeroes': False})
+convert.QemuImg(child.Limits(4 << 30, 60, 600)).convert(
+    source, target, 1, child.Callbacks())
 """
 
 
@@ -56,7 +56,7 @@ def alive(process):
 def test_qemu_img_dies_with_the_process_that_started_it():
     parent = subprocess.Popen([sys.executable, '-c', PARENT])
     try:
-        (child,) = eventually(
+        (qemu_img,) = eventually(
             lambda: [
                 p
                 for p in psutil.Process(parent.pid).children()
@@ -68,4 +68,4 @@ def test_qemu_img_dies_with_the_process_that_started_it():
         parent.kill()
         parent.wait(DEADLINE)
 
-    eventually(lambda: not alive(child), 'qemu-img ends')
+    eventually(lambda: not alive(qemu_img), 'qemu-img ends')

@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from glance_rawstore import child
 from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import nodes
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.skipif(
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 MIB = 1 << 20
 GIB = 1 << 30
-LIMITS = convert.Limits(address_space=4 * GIB, cpu_time=60, stall=DEADLINE)
+LIMITS = child.Limits(address_space=4 * GIB, cpu_time=60, stall=DEADLINE)
 NEVER = 10**13  # in nanoseconds
 # One image of tests/images.py for each way of being read.
 GOOD = (
@@ -32,13 +34,13 @@ GOOD = (
 def device(size, latency=0):
     """A source and a target of that size, in bytes; latency in ns."""
     target = {'driver': 'null-co', 'size': size, 'latency-ns': latency}
-    source = convert.source_node('raw', target | {'read-zeroes': False})
+    source = nodes.source('raw', target | {'read-zeroes': False})
     return source, {'driver': 'null-co', 'size': size}
 
 
 def run(source, target, limits=LIMITS, requests=1, **calls):
     convert.QemuImg(limits).convert(
-        source, target, requests, convert.Callbacks(**calls)
+        source, target, requests, child.Callbacks(**calls)
     )
 
 
@@ -49,8 +51,8 @@ def file_node(path):
 @pytest.fixture
 def impatient(monkeypatch):
     """Look more often than twice a second."""
-    monkeypatch.setattr(convert, '_WATCH', 0.02)
-    monkeypatch.setattr(convert, '_ASK_FULL', 0.1)
+    monkeypatch.setattr(child, '_WATCH', 0.02)
+    monkeypatch.setattr(child, '_ASK_FULL', 0.1)
 
 
 def test_every_good_image_becomes_the_guests_disk(images, tmp_path):
@@ -65,7 +67,7 @@ def test_every_good_image_becomes_the_guests_disk(images, tmp_path):
         copy.touch()
         copy.open('r+b').truncate(8 * MIB)
         driver = drivers.get(path.suffix[1:], path.suffix[1:])
-        source = convert.source_node(driver, file_node(path))
+        source = nodes.source(driver, file_node(path))
         told = []
 
         info = convert.QemuImg(LIMITS).info(source)
@@ -80,9 +82,7 @@ def test_allocated_data_is_measured_without_metadata(images, tmp_path):
     contents = images.Contents(size=64 * MIB, data=6 * MIB)
     path = images.qcow2(tmp_path, contents=contents)
 
-    info = convert.QemuImg(LIMITS).info(
-        convert.source_node('qcow2', file_node(path))
-    )
+    info = convert.QemuImg(LIMITS).info(nodes.source('qcow2', file_node(path)))
 
     # three stretches, each rounded to clusters of 64 KiB at both ends
     assert 6 * MIB <= info.allocated <= 6 * MIB + 6 * 65536
@@ -91,9 +91,7 @@ def test_allocated_data_is_measured_without_metadata(images, tmp_path):
 def test_nothing_is_allocated_in_an_empty_image(images, tmp_path):
     path = images.qcow2(tmp_path, contents=images.EMPTY)
 
-    info = convert.QemuImg(LIMITS).info(
-        convert.source_node('qcow2', file_node(path))
-    )
+    info = convert.QemuImg(LIMITS).info(nodes.source('qcow2', file_node(path)))
 
     assert info.allocated == 0
 
@@ -104,7 +102,7 @@ def test_a_target_may_have_any_name(images, tmp_path):
     copy.touch()
     copy.open('r+b').truncate(MIB)
 
-    run(convert.source_node('raw', file_node(path)), file_node(copy))
+    run(nodes.source('raw', file_node(path)), file_node(copy))
 
     assert copy.read_bytes() == path.read_bytes()
 
@@ -114,17 +112,13 @@ def test_what_is_no_image_fails(tmp_path):
     path.write_bytes(bytes(MIB))
 
     with pytest.raises(exceptions.ConversionFailed, match='damaged'):
-        convert.QemuImg(LIMITS).info(
-            convert.source_node('qcow2', file_node(path))
-        )
+        convert.QemuImg(LIMITS).info(nodes.source('qcow2', file_node(path)))
 
 
 def test_the_backing_file_is_not_opened(images, tmp_path):
     path = images.backing_file(tmp_path)
 
-    info = convert.QemuImg(LIMITS).info(
-        convert.source_node('qcow2', file_node(path))
-    )
+    info = convert.QemuImg(LIMITS).info(nodes.source('qcow2', file_node(path)))
 
     assert info.allocated == 0
 
@@ -151,7 +145,7 @@ def test_it_stops_with_what_it_was_told_to_stop_with():
 
 @pytest.mark.usefixtures('impatient')
 def test_it_is_given_up_without_progress():
-    limits = convert.Limits(4 * GIB, 60, stall=0.3)
+    limits = child.Limits(4 * GIB, 60, stall=0.3)
 
     with pytest.raises(exceptions.Stalled, match='no progress'):
         run(*device(GIB, NEVER), limits=limits)
@@ -159,7 +153,7 @@ def test_it_is_given_up_without_progress():
 
 @pytest.mark.usefixtures('impatient')
 def test_it_is_not_given_up_while_there_is_progress():
-    limits = convert.Limits(4 * GIB, 60, stall=1.0)
+    limits = child.Limits(4 * GIB, 60, stall=1.0)
     started = time.monotonic()
 
     run(*device(32 * MIB, latency=80_000_000), limits=limits)

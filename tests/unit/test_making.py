@@ -31,10 +31,10 @@ OPTIONS = Options(
 
 def reserve(pool, size=SIZE):
     """Reserve, and let go of the lease; the internal id of the ``.part``."""
-    rbd_id, taken = making.reserve(pool, ID, OPTIONS)
-    pool.resize(ID, rbd_id, size)
-    taken.release()
-    return rbd_id
+    part = making.reserve(pool, ID, OPTIONS)
+    pool.resize(ID, part.rbd_id, size)
+    part.release()
+    return part.rbd_id
 
 
 @pytest.fixture
@@ -57,21 +57,21 @@ def leases(monkeypatch):
 class TestReserve:
     """One worker has the ``.part`` and the lease on it."""
 
-    def test_the_part_is_there_and_ours(self, world):
-        rbd_id, taken = making.reserve(world.pool, ID, OPTIONS)
+    def test_the_part_is_there_and_ours(self, world, leases):
+        part = making.reserve(world.pool, ID, OPTIONS)
 
-        assert world.pool.has_part(ID, rbd_id)
+        assert world.pool.has_part(ID, part.rbd_id)
         assert world.pool.size(ID) == 0, 'not known yet'
-        assert not taken.lost
+        assert not any(taken.lost for taken in leases)
 
-    def test_a_living_worker_is_left_alone(self, world):
-        rbd_id, taken = making.reserve(world.pool, ID, OPTIONS)
+    def test_a_living_worker_is_left_alone(self, world, leases):
+        part = making.reserve(world.pool, ID, OPTIONS)
 
         with pytest.raises(exceptions.LeaseHeld):
             making.reserve(world.other_node(), ID, OPTIONS)
 
-        assert world.pool.has_part(ID, rbd_id)
-        assert not taken.lost
+        assert world.pool.has_part(ID, part.rbd_id)
+        assert not any(taken.lost for taken in leases)
 
     def test_what_is_made_already_is_left_alone(self, world):
         world.copy(ID)
@@ -107,7 +107,9 @@ class TestReserve:
 
         assert world.names() == world.trash() == []
 
-    def test_who_is_slow_does_not_destroy_what_another_began(self, world):
+    def test_who_is_slow_does_not_destroy_what_another_began(
+        self, world, leases
+    ):
         """The other takes the slow one's ``.part``, not yet leased, for a
         dead worker's, and makes a new one under the same name.
         """
@@ -121,9 +123,9 @@ class TestReserve:
         with pytest.raises(exceptions.LeaseHeld):
             making.reserve(world.pool, ID, OPTIONS)
 
-        ((rbd_id, taken),) = other
-        assert world.pool.has_part(ID, rbd_id)
-        assert not taken.lost
+        (part,) = other
+        assert world.pool.has_part(ID, part.rbd_id)
+        assert not any(taken.lost for taken in leases)
 
     def test_what_is_gone_before_it_was_cleared_away_is_begun_anew(
         self, world, monkeypatch

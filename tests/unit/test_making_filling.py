@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measuring and filling a reserved copy, in a pool in memory."""
 
+import contextlib
 import dataclasses
 import shutil
 
@@ -8,7 +9,9 @@ import pytest
 
 from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import lease
 from glance_rawstore import making
+from glance_rawstore import nodes
 from glance_rawstore import noting
 from glance_rawstore import safety
 from glance_rawstore.lifecycle import raw_copy
@@ -17,23 +20,30 @@ from tests.unit import headers
 from tests.unit.test_making import ID
 from tests.unit.test_making import MIB
 from tests.unit.test_making import OPTIONS
-from tests.unit.test_making import reserve
 from tests.waiting import eventually
 
 VERDICT = safety.Verdict('qcow2', 'qcow2', SIZE)
-FILE = {'driver': 'file', 'filename': '/s'}
 
 
-def filling(world, rbd_id='', node=FILE, **options):
-    return making.Filling(
-        world.pool,
-        world.settings,
-        ID,
-        rbd_id,
-        node,
-        VERDICT,
-        dataclasses.replace(OPTIONS, **options),
-    )
+class Source:
+    """An original of which only the node matters."""
+
+    def __init__(self, path='/s'):
+        self.node = {'driver': 'file', 'filename': str(path)}
+
+
+@pytest.fixture
+def reserve(world):
+    """Reserve in the raw pool, with some options changed."""
+    with contextlib.ExitStack() as stack:
+
+        def reserved(**options):
+            chosen = dataclasses.replace(OPTIONS, **options)
+            part = making.reserve(world.pool, ID, chosen)
+            stack.callback(part.release)
+            return part
+
+        yield reserved
 
 
 @pytest.mark.skipif(
@@ -42,24 +52,32 @@ def filling(world, rbd_id='', node=FILE, **options):
 class TestMeasure:
     """The real qemu-img says how large the copy is to be."""
 
-    def test_the_part_gets_the_exact_size(self, world, images, tmp_path):
+    def test_the_part_gets_the_exact_size(
+        self, world, reserve, images, tmp_path
+    ):
         path = images.qcow2(tmp_path, contents=images.Contents(size=5 * MIB))
-        node = {'driver': 'file', 'filename': str(path)}
-        rbd_id = reserve(world.pool, 0)
 
-        info = filling(world, rbd_id, node).measure()
+        info = reserve().measure(Source(path), VERDICT)
 
         assert info.virtual_size == world.pool.size(ID) == 5 * MIB
 
     def test_what_qemu_img_sees_counts_for_the_limit(
-        self, world, images, tmp_path
+        self, reserve, images, tmp_path
     ):
         path = images.qcow2(tmp_path, contents=images.EMPTY)
-        node = {'driver': 'file', 'filename': str(path)}
-        rbd_id = reserve(world.pool)
 
         with pytest.raises(exceptions.TooLarge):
-            filling(world, rbd_id, node, max_size=MIB).measure()
+            reserve(max_size=MIB).measure(Source(path), VERDICT)
+
+    def test_no_more_is_written_than_is_free(
+        self, world, reserve, images, tmp_path
+    ):
+        contents = images.Contents(size=5 * MIB, data=2 * MIB)
+        path = images.qcow2(tmp_path, contents=contents)
+        world.cluster.free = MIB
+
+        with pytest.raises(exceptions.NoSpace, match=r'0\.0 GiB are free'):
+            reserve().measure(Source(path), VERDICT)
 
 
 class Converter:
@@ -69,7 +87,6 @@ class Converter:
         self._world = world
         self._data = data
         self.calls = None
-        self.during = lambda: None
 
     def __call__(self, limits):
         self.limits = limits
@@ -79,26 +96,35 @@ class Converter:
         self.source, self.target = source, target
         self.requests, self.calls = requests, calls
         calls.progress(1.0)
-        self.during()
         self._world.write(ID, self._data)
+        self.during()
+
+    def during(self):
+        """What happens before it has ended."""
 
 
-class TestRun:
+class TestFill:
     """What is written, and how it is judged."""
 
-    def run(self, world, monkeypatch, data=b'a boot sector'):
-        converter = Converter(world, data)
-        monkeypatch.setattr(convert, 'QemuImg', converter)
-        rbd_id = reserve(world.pool)
+    @pytest.fixture
+    def fill(self, world, reserve, monkeypatch):
+        def fill(data=b'a boot sector', **calls):
+            converter = Converter(world, data)
+            monkeypatch.setattr(convert, 'QemuImg', converter)
+            part = reserve()
+            world.pool.resize(ID, part.rbd_id, SIZE)
+            part.fill(Source(), VERDICT, **calls)
+            return converter
+
+        return fill
+
+    def test_it_goes_from_the_original_into_the_part(self, world, fill):
         told = []
-        filling(world, rbd_id).run(told.append, lambda: None)
+
+        converter = fill(progress=told.append)
+
         assert told == [1.0]
-        return converter, rbd_id
-
-    def test_it_goes_from_the_original_into_the_part(self, world, monkeypatch):
-        converter, _ = self.run(world, monkeypatch)
-
-        assert converter.source == convert.source_node('qcow2', FILE)
+        assert converter.source == nodes.source('qcow2', Source().node)
         assert converter.target == {
             'driver': 'rbd',
             'pool': 'images_raw',
@@ -109,40 +135,101 @@ class TestRun:
         assert converter.requests == 4
         assert converter.limits == OPTIONS.limits(SIZE)
 
-    def test_every_node_can_see_how_far_it_is(self, world, monkeypatch):
+    def test_every_node_can_see_how_far_it_is(self, world, fill, monkeypatch):
         def progress():
             with world.other_node().image(f'{ID}_raw.part') as part:
                 return dict(part.metadata_list()).get(raw_copy.META_PROGRESS)
 
         monkeypatch.setattr(noting, 'INTERVAL', 0.01)
-        converter = Converter(world, b'')
-        converter.during = lambda: eventually(
-            lambda: progress() == '100', 'it is noted'
+        monkeypatch.setattr(
+            Converter,
+            'during',
+            lambda _self: eventually(
+                lambda: progress() == '100', 'it is noted'
+            ),
         )
-        monkeypatch.setattr(convert, 'QemuImg', converter)
 
-        filling(world, reserve(world.pool)).run(lambda _: None, lambda: None)
+        fill()
 
-    def test_a_full_pool_is_noticed(self, world, monkeypatch):
-        converter, _ = self.run(world, monkeypatch)
+    def test_a_full_pool_is_noticed(self, world, fill):
+        converter = fill()
 
         assert converter.calls.full() is False
         world.fill()
         assert converter.calls.full() is True
 
-    def test_an_image_in_the_image_is_refused(self, world, monkeypatch):
+    def test_an_image_in_the_image_is_refused(self, fill):
         with pytest.raises(exceptions.UnsafeImage):
-            self.run(world, monkeypatch, headers.qcow2())
+            fill(headers.qcow2())
+
+    def test_it_stops_when_the_copy_is_deleted(self, world, fill):
+        converter = fill()
+        assert converter.calls.stop() is None
+
+        world.other_node().delete(ID)
+
+        assert type(converter.calls.stop()) is exceptions.Cancelled
+
+    def test_it_stops_when_another_worker_has_taken_over(
+        self, world, fill, monkeypatch
+    ):
+        leases = []
+        monkeypatch.setattr(
+            lease.Lease,
+            'lost',
+            property(lambda self: bool(leases), lambda self, value: None),
+            raising=False,
+        )
+        converter = fill()
+        assert converter.calls.stop() is None
+
+        leases.append('lost')
+
+        assert type(converter.calls.stop()) is exceptions.LeaseLost
+
+    def test_it_stops_when_its_caller_says_so(self, fill):
+        why = exceptions.ImageDeleted()
+
+        converter = fill(stop=lambda: why)
+
+        assert converter.calls.stop() is why
 
     def test_a_copy_that_went_meanwhile_is_told_as_such(
-        self, world, monkeypatch
+        self, world, fill, monkeypatch
     ):
-        class Deleted(Converter):
-            def convert(self, *args):
-                world.pool.delete(ID)
-
-        monkeypatch.setattr(convert, 'QemuImg', Deleted(world, b''))
-        rbd_id = reserve(world.pool)
+        monkeypatch.setattr(
+            Converter, 'during', lambda _: world.pool.delete(ID)
+        )
 
         with pytest.raises((exceptions.NotFound, exceptions.Cancelled)):
-            filling(world, rbd_id).run(lambda _: None, lambda: None)
+            fill()
+
+
+class TestCommit:
+    """The end of it, good or bad."""
+
+    def test_a_copy_is_committed_by_who_has_the_lease(self, world, reserve):
+        part = reserve()
+
+        assert part.commit({}) == 0
+
+        assert world.names() == [f'{ID}_raw']
+
+    def test_who_has_lost_the_lease_does_not_commit(
+        self, world, reserve, monkeypatch
+    ):
+        part = reserve()
+        monkeypatch.setattr(part._lease, 'lost', True)
+
+        with pytest.raises(exceptions.LeaseLost):
+            part.commit({})
+
+        assert world.names() == [f'{ID}_raw.part']
+
+    def test_nothing_is_left_of_what_is_given_up(self, world, reserve):
+        part = reserve()
+
+        part.discard()
+        part.release()
+
+        assert world.names() == world.trash() == []

@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from glance_rawstore import convert
+from glance_rawstore import child
 from glance_rawstore import exceptions
 from glance_rawstore import options
 from tests.unit import configured
@@ -105,6 +105,6 @@ def test_scratch_is_where_glance_would_have_its_tasks_by_default(tmp_path):
     ],
 )
 def test_cpu_time_grows_with_the_virtual_size(tmp_path, size, seconds):
-    assert read(tmp_path).limits(size) == convert.Limits(
+    assert read(tmp_path).limits(size) == child.Limits(
         address_space=4096 * MIB, cpu_time=seconds, stall=300
     )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glance_rawstore import exceptions
+from glance_rawstore import formats
 from glance_rawstore import safety
 from tests.unit import headers
 from tests.unit.headers import MIB
@@ -59,7 +60,7 @@ def test_good_images_are_accepted_with_their_size(images, tmp_path):
         verdict = inspect(path.read_bytes(), path.suffix[1:])
 
         assert verdict.virtual_size == 8 * MIB, name
-        assert verdict.driver == safety.CONVERTIBLE[path.suffix[1:]], name
+        assert verdict.driver == formats.CONVERTIBLE[path.suffix[1:]], name
 
 
 @pytest.mark.parametrize('name', HOSTILE)
@@ -83,7 +84,7 @@ def test_an_image_that_says_it_is_immense_is_refused(images, tmp_path):
         inspect(path.read_bytes())
 
 
-@pytest.mark.parametrize('declared', safety.CONVERTIBLE)
+@pytest.mark.parametrize('declared', formats.CONVERTIBLE)
 @pytest.mark.parametrize(
     ('real', 'data'),
     [
@@ -177,34 +178,13 @@ def test_an_image_without_a_size_is_refused(data, disk_format):
     assert caught.value.checks == ('virtual_size',)
 
 
-@pytest.mark.parametrize('declared', sorted(safety.CONVERTIBLE))
-def test_declared_formats_that_are_converted(declared):
-    assert safety.check_formats(declared, 'bare') == declared
-
-
-@pytest.mark.parametrize(
-    'declared', [None, '', 'raw', 'iso', 'ploop', 'qed', 'QCOW2', 'luks']
-)
-def test_declared_formats_that_are_not_converted(declared):
-    with pytest.raises(exceptions.UnsupportedFormat, match='vhdx, vmdk'):
-        safety.check_formats(declared, 'bare')
-
-
-@pytest.mark.parametrize(
-    'container', [None, '', 'ovf', 'ova', 'docker', 'compressed']
-)
-def test_no_container_is_opened(container):
-    with pytest.raises(exceptions.UnsupportedFormat, match='only bare'):
-        safety.check_formats('qcow2', container)
-
-
 def test_a_format_without_safety_checks_is_refused():
     with pytest.raises(exceptions.UnsupportedFormat, match='ploop'):
         inspect(bytes(1024), 'ploop')
 
 
 @given(
-    st.sampled_from(sorted(safety.CONVERTIBLE)),
+    st.sampled_from(sorted(formats.CONVERTIBLE)),
     st.sampled_from([b'', b'QFI\xfb', b'KDMV', b'conectix', b'vhdxfile']),
     st.binary(max_size=3000),
 )
@@ -213,7 +193,7 @@ def test_random_bytes_are_judged_and_never_break_anything(
 ):
     with contextlib.suppress(exceptions.Refused):
         inspect(magic + data, declared)
-    safety.detect(magic + data)
+    formats.detect(magic + data)
 
 
 @given(

@@ -4,6 +4,7 @@
 import pytest
 
 from glance_rawstore import exceptions
+from glance_rawstore import formats
 from glance_rawstore import safety
 from tests.unit import headers
 from tests.unit.headers import Memory
@@ -70,7 +71,7 @@ def test_little_is_read_of_a_large_image(disk_format):
     assert source.read_bytes <= 1 << 20
 
 
-@pytest.mark.parametrize('disk_format', sorted(safety.CONVERTIBLE))
+@pytest.mark.parametrize('disk_format', sorted(formats.CONVERTIBLE))
 def test_reading_ends_whatever_the_image_says(disk_format):
     magic = HEADERS.get(disk_format, b'vhdxfile')[:8]
     source = Sparse(1 << 40, magic)
@@ -121,7 +122,7 @@ def test_a_footer_where_reading_stops_is_not_taken_for_the_last_one():
         safety.inspect(source, 'vmdk', LIMIT)
 
 
-@pytest.mark.parametrize('disk_format', sorted(safety.CONVERTIBLE))
+@pytest.mark.parametrize('disk_format', sorted(formats.CONVERTIBLE))
 @pytest.mark.parametrize('length', [0, 1, 64, 511])
 def test_an_image_that_ends_too_early_is_refused(disk_format, length):
     data = HEADERS.get(disk_format, b'vhdxfile'.ljust(600, b'\0'))[:length]

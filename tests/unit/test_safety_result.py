@@ -95,19 +95,3 @@ def test_a_whole_image_within_an_image_is_refused(images, tmp_path):
 def test_a_result_is_accepted_or_refused_and_nothing_else(data):
     with contextlib.suppress(exceptions.UnsafeImage):
         safety.inspect_result(Memory(data))
-
-
-@pytest.mark.parametrize(
-    ('head', 'expected'),
-    [
-        (headers.qcow2(), 'qcow2'),
-        (headers.vmdk(), 'vmdk'),
-        (headers.vdi(), 'vdi'),
-        (headers.vhd(), 'vhd'),
-        (bytes(512), None),
-        (b'', None),
-        (b'QFI\xfb', None),
-    ],
-)
-def test_the_format_is_told_from_the_first_bytes(head, expected):
-    assert safety.detect(head) == expected

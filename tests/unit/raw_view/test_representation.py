@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from glance_rawstore import safety
+from glance_rawstore import formats
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.raw_view import representation
@@ -121,7 +121,7 @@ def test_copies_that_differ_in_size_are_not_shown():
     assert shown['disk_format'] == 'qcow2'
 
 
-@pytest.mark.parametrize('disk_format', sorted(safety.ALREADY_RAW))
+@pytest.mark.parametrize('disk_format', sorted(formats.ALREADY_RAW))
 def test_a_raw_original_is_shown_as_it_is(disk_format):
     """Such as Nova's direct snapshots, in the raw pool even."""
     place = f'rbd://{FSID}/{POOL}/{OTHER}/snap'
@@ -355,7 +355,7 @@ def test_what_a_service_is_told_matches_the_bits(found, copies, node):
 
     assert found == before, "Glance's answer is not changed"
     assert not READ_ONLY & shown.keys()
-    if found['disk_format'] in safety.ALREADY_RAW:
+    if found['disk_format'] in formats.ALREADY_RAW:
         check_raw_original(found, shown, listed)
     elif shown['disk_format'] == 'raw':
         check_raw(found, shown, listed, copies, node)
@@ -457,7 +457,7 @@ def test_cinder_has_nothing_to_clone_but_raw_bytes_whenever_they_flip(
     It clones what the one answer says is raw from the places that the other
     one, or the image's own direct URL, names.
     """
-    hypothesis.assume(found['disk_format'] not in safety.ALREADY_RAW)
+    hypothesis.assume(found['disk_format'] not in formats.ALREADY_RAW)
     raw = {c.url for c in (*earlier, *later) if c.status is Status.ACTIVE}
 
     for first, second in ((earlier, later), (later, earlier)):

@@ -4,7 +4,7 @@
 import pytest
 
 from glance_rawstore import ceph
-from glance_rawstore import convert
+from glance_rawstore import nodes
 from glance_rawstore import slots
 from glance_rawstore import stores
 from glance_rawstore.lease import Lease
@@ -75,10 +75,8 @@ def test_an_original_in_rbd_is_converted_in_place(work):
 
     assert work.run().status == 'success'
 
-    protocol = convert.rbd_node(
-        'images', ID, settings.conf_file, 'glance', 'snap'
-    )
-    assert work.converter.source == convert.source_node('qcow2', protocol)
+    protocol = nodes.rbd('images', ID, settings.conf_file, 'glance', 'snap')
+    assert work.converter.source == nodes.source('qcow2', protocol)
 
 
 @pytest.mark.parametrize(

@@ -40,18 +40,30 @@ def test_it_stops_while_it_converts(work, happens, text):
     work.assert_nothing_is_left()
 
 
-def test_not_knowing_is_no_reason_to_stop(work):
-    asked = []
+def test_who_cannot_tell_whether_to_stop_says_so(work):
+    """And is asked again (test_convert_running.py)."""
 
     def during(calls):
         work.world.cluster.away = True
-        asked.append(calls.stop())
+        with pytest.raises(exceptions.CephUnavailable):
+            calls.stop()
         work.world.cluster.away = False
 
     work.converter.during = during
 
     assert work.run().status == 'success'
-    assert asked == [None]
+
+
+def test_a_process_that_ends_need_not_know_more(work):
+    def during(calls):
+        work.stop.set()
+        work.world.cluster.away = True
+        assert 'interrupted' in str(calls.stop())
+        work.world.cluster.away = False
+
+    work.converter.during = during
+
+    assert work.run().status == 'failure'
 
 
 def test_a_full_pool_is_told_and_left_as_it_was(work):

@@ -76,7 +76,8 @@ def test_what_makes_no_sense_is_passed_over(work, url, metadata):
 def test_an_original_elsewhere_is_spooled(work):
     job = work.job()
 
-    with originals.open_original(job, work.catalog.image(ID), '') as source:
+    with originals.open_original(job, work.catalog.image(ID), '') as original:
+        source = original.source
         assert source.read(0, 10000) == ORIGINAL
         assert source.node['driver'] == 'file'
         assert list(work.scratch.iterdir()) == []

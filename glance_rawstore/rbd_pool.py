@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An open pool of RBD images: look, and try."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Self
+
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+from glance_rawstore import nodes
+from glance_rawstore import torn
+
+
+class RbdPool:
+    """A pool.
+
+    :param client: connected ``rados.Rados``
+    :param ioctx: open ``rados.Ioctx`` of the pool
+    :param settings: by which they were made
+    """
+
+    def __init__(
+        self, client: Any, ioctx: Any, settings: ceph.Settings
+    ) -> None:
+        self.client = client
+        self.ioctx = ioctx
+        self._settings = settings
+        self._rbd = ceph.rbd.RBD()
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, settings: ceph.Settings) -> Iterator[Self]:
+        """Connect for as long as the context lasts."""
+        with ceph.connect(settings) as (client, ioctx):
+            # A full pool must refuse at once, not block (and let us delete).
+            ioctx.set_osdmap_full_try()
+            yield cls(client, ioctx, settings)
+
+    @property
+    def name(self) -> str:
+        """Name of the pool."""
+        return str(self.ioctx.name)
+
+    def node(self, name: str) -> nodes.Node:
+        """How qemu reaches an RBD image of the pool."""
+        to = self._settings
+        return nodes.rbd(to.pool, name, to.conf_file, to.user)
+
+    @contextlib.contextmanager
+    def image(self, name: str, **kwargs: Any) -> Iterator[Any]:
+        """Open an RBD image; ``kwargs`` as for ``rbd.Image``.
+
+        :raises NotFound: there is none of that name
+        :raises CephUnavailable: the cluster does not answer
+        """
+        with (
+            ceph.translated(),
+            ceph.rbd.Image(self.ioctx, name, **kwargs) as image,
+        ):
+            yield image
+
+    def rbd_id(self, name: str) -> str | None:
+        """Internal id of the image with that name, or None without one."""
+        return torn.rbd_id(self.ioctx, name)
+
+    def available(self) -> int:
+        """Bytes that are free in the cluster, before replication.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        with ceph.translated():
+            return int(self.client.get_cluster_stats()['kb_avail']) * 1024
+
+    def full(self, rbd_id: str) -> bool:
+        """Whether the pool takes no more data, by trying on that image.
+
+        A full pool refuses only what makes it grow, so a byte is appended to
+        the image's header object, which librbd does not use the data of.
+        """
+        try:
+            with ceph.translated():
+                # appending would create a header that is gone
+                self.ioctx.stat(f'rbd_header.{rbd_id}')
+                self.ioctx.append(f'rbd_header.{rbd_id}', b'?')
+        except exceptions.NoSpace:
+            return True
+        except exceptions.RawStoreError:
+            return False
+        return False

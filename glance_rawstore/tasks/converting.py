@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps in which the copy is made; each with its undo beside it.
+
+Undo runs in the reverse order of doing, accepts "already gone", and goes on
+trying while Ceph is away, so that nothing is left behind.
+"""
+
+import contextlib
+from typing import Any
+
+from taskflow.types import failure
+
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from glance_rawstore import formats
+from glance_rawstore import making
+from glance_rawstore import safety
+from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.tasks import originals
+from glance_rawstore.tasks import progress
+from glance_rawstore.tasks.step import Step
+from glance_rawstore.tasks.step import insist
+from glance_rawstore.tasks.step import reason
+
+#: Seconds after which Ceph drops the watch of a dead client, and some more.
+_WATCH_TIMEOUT = 45.0
+
+
+class Reserve(Step):
+    """Create the ``.part`` and take the lease on it."""
+
+    default_provides = 'part'
+
+    def execute(self, image: Image) -> making.Part:
+        """Reserve; takes over what a dead worker left.
+
+        :raises LeaseHeld: a living worker is making this copy
+        :raises CopyExists: it is made already
+        """
+        return making.reserve(
+            self.job.raw_pool, image.image_id, self.job.options
+        )
+
+    def revert(self, result: Any, **_kwargs: Any) -> None:
+        """Remove the ``.part``, and give up the lease."""
+        if isinstance(result, failure.Failure):
+            return
+        # A process that ends does not wait; what is trashed is reaped later.
+        patience = 0.0 if self.job.stop.is_set() else _WATCH_TIMEOUT
+        insist(lambda: result.discard(patience))
+        result.release()
+
+
+class Inspect(Step):
+    """Open the original and judge it; provides what to convert."""
+
+    default_provides = ('original', 'verdict')
+
+    def execute(
+        self, image: Image, task_id: str
+    ) -> tuple[originals.Original, safety.Verdict]:
+        """Judge.
+
+        :raises Refused: qemu-img does not get to see this image
+        """
+        job = self.job
+        disk_format = formats.check_formats(
+            image.disk_format, image.container_format
+        )
+        original = job.resources.enter_context(
+            originals.open_original(job, image, task_id)
+        )
+        verdict = safety.inspect(
+            original.source, disk_format, job.options.max_size
+        )
+        return original, verdict
+
+    def revert(
+        self,
+        result: Any,
+        image: Image,
+        flow_failures: dict[str, failure.Failure],
+        **_kwargs: Any,
+    ) -> None:
+        """Mend what a deletion may have left of the original."""
+        if isinstance(reason(flow_failures), exceptions.Refused):
+            return  # nothing was open for long
+        readers: set[str] = set()
+        if not isinstance(result, failure.Failure):
+            original, _verdict = result
+            readers = original.readers
+        insist(lambda: originals.repair(self.job, image, readers))
+
+
+class Measure(Step):
+    """Give the ``.part`` its size; provides what will be written."""
+
+    default_provides = 'info'
+
+    def execute(
+        self,
+        part: making.Part,
+        original: originals.Original,
+        verdict: safety.Verdict,
+    ) -> convert.Info:
+        """Measure.
+
+        :raises TooLarge: beyond ``max_virtual_size``
+        :raises NoSpace: there is more data than free space
+        """
+        return part.measure(original.source, verdict)
+
+
+class Convert(Step):
+    """Run qemu-img from the original into the ``.part``."""
+
+    def execute(
+        self,
+        part: making.Part,
+        original: originals.Original,
+        verdict: safety.Verdict,
+        info: convert.Info,
+        task_id: str,
+    ) -> None:
+        """Convert, and judge what came out.
+
+        :raises ConversionFailed: see :mod:`glance_rawstore.convert`
+        :raises Cancelled: the copy, the image or our process goes away
+        """
+        done = progress.Conversion(info.allocated)
+        with self.telling(task_id, done):
+            part.fill(
+                original.source,
+                verdict,
+                done.update,
+                lambda: self._stop(original),
+            )
+
+    def _stop(self, original: originals.Original) -> Exception | None:
+        """Why a running conversion shall stop, besides what the copy says."""
+        if self.job.stop.is_set():
+            return self.job.interrupted()
+        original.note_readers()
+        if self.job.catalog.image(self.job.image_id) is None:
+            return exceptions.ImageDeleted()
+        return None
+
+
+class Commit(Step):
+    """Make the ``.part`` the active copy."""
+
+    default_provides = 'bytes_used'
+
+    def execute(
+        self, part: making.Part, verdict: safety.Verdict, task_id: str
+    ) -> int:
+        """Commit; returns the bytes that the copy uses.
+
+        :raises LeaseLost: another worker may be at it
+        :raises Cancelled: the copy was deleted meanwhile
+        """
+        with self.telling(task_id, progress.Elapsed('Finishing the copy')):
+            return part.commit(
+                {
+                    raw_copy.META_SOURCE_FORMAT: verdict.disk_format,
+                    raw_copy.META_BY_WISH: 'true',
+                }
+            )
+
+    def revert(self, result: Any, part: making.Part, **_kwargs: Any) -> None:
+        """Delete the committed copy; clones made meanwhile keep theirs."""
+        if not isinstance(result, failure.Failure):
+            insist(lambda: self._delete(part))
+
+    def _delete(self, part: making.Part) -> None:
+        with contextlib.suppress(exceptions.NotFound):
+            part.pool.delete(part.image_id)

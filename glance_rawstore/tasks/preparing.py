@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first steps: the image is there, is it for us, and may we begin?"""
+
+import contextlib
+import time
+from typing import Any
+
+from taskflow.types import failure
+
+from glance_rawstore import exceptions
+from glance_rawstore import formats
+from glance_rawstore import slots
+from glance_rawstore import wishes
+from glance_rawstore.catalog import Image
+from glance_rawstore.tasks import progress
+from glance_rawstore.tasks import trying
+from glance_rawstore.tasks.step import Step
+from glance_rawstore.tasks.step import insist
+from glance_rawstore.tasks.step import reason
+
+
+class WaitUntilStored(Step):
+    """Wait until every store has the data; provides the image as it is then.
+
+    The import is in its last steps, and may still fail.
+    """
+
+    default_provides = 'image'
+
+    def execute(self) -> Image:
+        """Wait.
+
+        :raises Cancelled: the import failed, or the image is gone
+        """
+        return self.await_import(
+            lambda image: image.import_task is None or not image.being_stored
+        )
+
+
+class OpenTask(Step):
+    """Create the Glance task by which the tenant follows the copy."""
+
+    default_provides = 'task_id'
+
+    def execute(self, image: Image) -> str:
+        """Create it as pending."""
+        return self.job.catalog.create_task(
+            image,
+            self.job.store.name,
+            self.job.requester,
+            'Waiting to make a raw copy.',
+        )
+
+    def revert(
+        self,
+        result: Any,
+        image: Image,
+        flow_failures: dict[str, failure.Failure],
+        **_kwargs: Any,
+    ) -> None:
+        """End the task: everything else has been undone by now."""
+        if isinstance(result, failure.Failure):
+            return
+        why = reason(flow_failures)
+        # What an import saves last makes it another version.
+        with contextlib.suppress(exceptions.Cancelled):
+            image = self.await_end_of_import(image)
+        trying.made_none(self.job, image, why)
+        insist(lambda: self._close(result, why))
+
+    def _close(self, task_id: str, why: Exception) -> None:
+        catalog = self.job.catalog
+        if isinstance(why, exceptions.NothingToDo | exceptions.LeaseHeld):
+            catalog.succeed_task(
+                task_id, {'image_id': self.job.image_id}, str(why)
+            )
+        elif isinstance(why, exceptions.RawStoreError):
+            catalog.fail_task(task_id, str(why))
+        else:
+            catalog.fail_task(
+                task_id,
+                'The raw copy failed for an internal reason. The image '
+                'itself is not affected.',
+            )
+
+
+class CheckWanted(Step):
+    """Read the image's properties and formats, before anything is made."""
+
+    default_provides = 'weight'
+
+    def execute(self, image: Image) -> int:
+        """Return the weight for the location.
+
+        :raises NothingToDo: not wanted any more, or raw already
+        :raises Refused: a bad property or format
+        """
+        default = self.job.options.by_default and formats.convertible(
+            image.disk_format, image.container_format
+        )
+        if not wishes.wanted(image.properties, default):
+            raise exceptions.NothingToDo('No raw copy is wanted any more.')
+        weight = wishes.weight(image.properties, self.job.options.weight)
+        if image.disk_format in formats.ALREADY_RAW:
+            raise exceptions.NothingToDo(
+                f'A {image.disk_format} image needs no raw copy.'
+            )
+        formats.check_formats(image.disk_format, image.container_format)
+        return weight
+
+
+class TakeSlot(Step):
+    """Wait for one of the conversions that may run at once on this node."""
+
+    default_provides = 'started'
+
+    def execute(self, task_id: str) -> float:
+        """Take it until the job ends, and say that the work begins.
+
+        :returns: when it began, in seconds of the monotonic clock
+        """
+        if not self.job.has_slot:
+            self._take(task_id)
+        started = time.monotonic()
+        self.job.catalog.begin_task(task_id, 'Preparing the raw copy.')
+        return started
+
+    def _take(self, task_id: str) -> None:
+        options = self.job.options
+        wait = self.waiting(
+            task_id, progress.Elapsed('Waiting for other conversions to end')
+        )
+        self.job.resources.enter_context(
+            slots.slot(options.scratch_dir, options.max_conversions, wait)
+        )

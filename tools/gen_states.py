@@ -91,25 +91,6 @@ def table_of_moves() -> list[str]:
     )
 
 
-def _outcome(current: Status, wanted: Status) -> str:
-    try:
-        moves = states.check_move(current, wanted)
-    except states.ForbiddenMove:
-        return 'forbidden'
-    return 'move' if moves else 'nothing to do'
-
-
-def matrix() -> list[str]:
-    """What asking for a state means, for every pair of states."""
-    return _table(
-        ('From, to', *(f'``{status}``' for status in ORDER)),
-        (
-            (f'``{current}``', *(_outcome(current, to) for to in ORDER))
-            for current in ORDER
-        ),
-    )
-
-
 def derivation() -> list[str]:
     """The state for everything that may lie in the raw pool."""
     rows = []
@@ -126,7 +107,6 @@ def page() -> str:
     parts: tuple[tuple[str, list[str]], ...] = (
         ('', picture()),
         ('', table_of_moves()),
-        ('Asking for a state', matrix()),
         ('What lies in the pool, and the state', derivation()),
     )
     lines = [_HEAD]

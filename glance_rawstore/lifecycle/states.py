@@ -16,34 +16,18 @@ class Status(enum.StrEnum):
     DELETED = 'deleted'
 
 
-class ForbiddenMove(ValueError):
-    """The table has no such move."""
-
-
-#: Every allowed move with its reason. Asking for the present state is
-#: ignored; all else is forbidden.
+#: Every move that a copy makes, with its reason. Nothing comes back from the
+#: trash: a copy wanted again is made anew. tests/unit/lifecycle/test_moves.py
+#: holds the moves of :mod:`glance_rawstore.raw_pool` to it.
 MOVES: dict[tuple[Status, Status], str] = {
     (Status.DELETED, Status.PENDING): 'a copy is wanted: .part is created',
     (Status.PENDING, Status.ACTIVE): 'snapshot, protect, rename: committed',
     (Status.PENDING, Status.DELETED): 'conversion given up or cancelled',
+    (Status.PENDING, Status.PENDING_DELETE): 'the same, in use: trashed',
     (Status.ACTIVE, Status.PENDING_DELETE): 'unwanted with clones: trashed',
     (Status.ACTIVE, Status.DELETED): 'unwanted without clones: removed',
-    (Status.PENDING_DELETE, Status.DELETED): 'the last clone is gone: reaped',
+    (Status.PENDING_DELETE, Status.DELETED): 'the last user is gone: reaped',
 }
-
-
-def check_move(current: Status, wanted: Status) -> bool:
-    """Say whether going from one state to another is work to do.
-
-    :returns: True for a move of the table, False when already there
-    :raises ForbiddenMove: for anything else; nothing comes back from the
-        trash, a copy wanted again is made anew
-    """
-    if current == wanted:
-        return False
-    if (current, wanted) in MOVES:
-        return True
-    raise ForbiddenMove(f'a raw copy cannot go from {current} to {wanted}')
 
 
 def derive(*, part: bool, final: bool, trashed: bool) -> Status:

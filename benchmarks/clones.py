@@ -16,7 +16,7 @@ import rbd
 from benchmarks import bed
 from benchmarks import imports
 from benchmarks.images import Image
-from tests.cluster.processes import run
+from tests.processes import run
 
 COUNT = 20
 

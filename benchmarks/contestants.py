@@ -14,7 +14,7 @@ from collections.abc import Callable
 from benchmarks import bed
 from benchmarks import imports
 from benchmarks.images import Image
-from tests.cluster.processes import run
+from tests.processes import run
 
 # Rows of the result.
 FLOOR = 'floor'

@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cluster.processes import run
+from tests.processes import run
 
 MIB = 1 << 20
 

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.images import Image
 from tests.cloud import Cloud
 from tests.cloud import imaging
-from tests.cluster.processes import ProcessError
+from tests.processes import ProcessError
 
 TENANT = 'alice'
 

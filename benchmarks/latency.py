@@ -21,7 +21,7 @@ from benchmarks import population
 from benchmarks.pipelines import PLAIN
 from benchmarks.pipelines import TwoPipelines
 from tests.cloud import Cloud
-from tests.cluster.processes import ProcessError
+from tests.processes import ProcessError
 
 #: Who asks; the service acts for the tenant.
 TENANT, SERVICE = 'tenant', 'service'

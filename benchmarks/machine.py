@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.images import MIB
-from tests.cluster.processes import run
+from tests.processes import run
 
 ROOT = Path(__file__).parents[1]
 

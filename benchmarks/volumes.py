@@ -18,10 +18,10 @@ from benchmarks import bed
 from benchmarks import imports
 from benchmarks.images import MIB
 from benchmarks.images import Image
-from tests.cluster.processes import ProcessError
 from tests.consumers import configuration
 from tests.consumers.process import CINDER
 from tests.consumers.process import Consumer
+from tests.processes import ProcessError
 
 #: Times that each makes a volume of an image, after one that is not timed.
 COUNT = 3

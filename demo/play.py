@@ -16,7 +16,7 @@ from demo.screen import Screen
 from demo.shell import Shell
 from demo.stage import Stage
 from tests.cloud import wsgi
-from tests.cluster.processes import run
+from tests.processes import run
 
 #: The tenant's file, and the volume made of it.
 FILE = 'server.qcow2'

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import tenacity
 
-from tests.cluster.processes import run
+from tests.processes import run
 
 MIB = 1 << 20
 TIB = 1 << 40

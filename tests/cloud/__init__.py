@@ -26,12 +26,12 @@ from tests.cloud.keystone import REGION
 from tests.cloud.keystone import USERS
 from tests.cloud.keystone import Keystone
 from tests.cluster import Cluster
-from tests.cluster.processes import Daemon
-from tests.cluster.processes import ProcessError
-from tests.cluster.processes import free_port
-from tests.cluster.processes import is_free
-from tests.cluster.processes import run
-from tests.cluster.processes import wait_for
+from tests.processes import Daemon
+from tests.processes import ProcessError
+from tests.processes import free_port
+from tests.processes import is_free
+from tests.processes import run
+from tests.processes import wait_for
 
 __all__ = ['REGION', 'USERS', 'Cloud', 'Keystone']
 

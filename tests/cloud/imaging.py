@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.processes import ProcessError
-from tests.cluster.processes import wait_for
+from tests.processes import ProcessError
+from tests.processes import wait_for
 
 # in seconds, for an import to end
 IMPORT_TIMEOUT = 120

@@ -20,8 +20,8 @@ from keystoneauth1 import session
 from keystoneclient.v3 import client
 
 from tests.cloud import wsgi
-from tests.cluster.processes import Daemon
-from tests.cluster.processes import free_port
+from tests.processes import Daemon
+from tests.processes import free_port
 
 REGION = 'RegionOne'
 DOMAIN = 'default'

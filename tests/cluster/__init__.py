@@ -28,11 +28,11 @@ import rbd
 
 from tests.cluster import config
 from tests.cluster import pool
-from tests.cluster.processes import Daemon
-from tests.cluster.processes import ProcessError
-from tests.cluster.processes import free_port
-from tests.cluster.processes import is_listening
-from tests.cluster.processes import run
+from tests.processes import Daemon
+from tests.processes import ProcessError
+from tests.processes import free_port
+from tests.processes import is_listening
+from tests.processes import run
 
 __all__ = ['Cluster', 'ProcessError']
 

@@ -11,7 +11,7 @@ from typing import Any
 import rbd
 
 from tests.cluster import Cluster
-from tests.cluster.processes import run
+from tests.processes import run
 
 GIB = 1 << 30
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from demo import bootsector
 from tests import images
-from tests.cluster.processes import run
+from tests.processes import run
 
 LABEL = 'consumers-guest'
 SIZE = 16 << 20

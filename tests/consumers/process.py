@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import fixtures
 
 from tests.cloud import wsgi
-from tests.cluster.processes import Daemon
-from tests.cluster.processes import ProcessError
 from tests.consumers import serving
+from tests.processes import Daemon
+from tests.processes import ProcessError
 
 # modules of what can be called
 CINDER = 'tests.consumers.cinder_volume'

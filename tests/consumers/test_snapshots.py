@@ -14,8 +14,6 @@ import pytest
 from glanceclient import exc
 
 from tests.cloud import wsgi
-from tests.cluster.processes import ProcessError
-from tests.cluster.processes import run
 from tests.consumers import configuration
 from tests.consumers import guest
 from tests.consumers.process import NOVA
@@ -23,6 +21,8 @@ from tests.consumers.process import Consumer
 from tests.consumers.process import ConsumerError
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.processes import ProcessError
+from tests.processes import run
 
 
 class Nova(NamedTuple):

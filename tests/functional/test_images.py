@@ -7,8 +7,8 @@ import pytest
 from oslo_utils.imageutils import format_inspector
 
 from tests import images
-from tests.cluster.processes import ProcessError
-from tests.cluster.processes import run
+from tests.processes import ProcessError
+from tests.processes import run
 
 # What oslo.utils makes of each: the names of its failed checks, or the
 # format it sees instead. Nothing means that it has no objection.

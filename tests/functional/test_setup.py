@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cloud import Cloud
-from tests.cluster.processes import ProcessError
+from tests.processes import ProcessError
 
 
 @pytest.fixture

@@ -135,3 +135,72 @@ def test_spooling_tells_how_far_it_is_and_ends_with_the_image(
         originals.open_original(work.job(), image, task_id),
     ):
         pass
+
+
+@pytest.fixture
+def in_ceph(work):
+    """The original in a pool of its own, and nothing to wait for."""
+    cluster = work.world.cluster
+    cluster.create_pool('images')
+    settings = ceph.Settings(cluster.conf_file, 'glance', 'images')
+    work.stores['ceph'] = stores.Store('ceph', 'rbd', 0, settings)
+    row = work.catalog.row(f'rbd://fsid/images/{ID}/snap', 'ceph')
+    work.catalog.change(ID, locations=(row,))
+    with ceph.connect(settings) as (_client, ioctx):
+        ceph.rbd.RBD().create(ioctx, ID, len(ORIGINAL), 22)
+        with ceph.rbd.Image(ioctx, ID) as image:
+            image.write(ORIGINAL, 0)
+            image.create_snap('snap')
+        yield ioctx
+
+
+def reader(work):
+    """A client that reads the original as qemu does."""
+    client = ceph.rados.Rados(work.world.cluster.conf_file, 'glance')
+    ceph.rbd.Image(client.open_ioctx('images'), ID)
+    return client
+
+
+@pytest.fixture
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(originals, '_BETWEEN_LOOKS', 0)
+
+
+@pytest.mark.usefixtures('_no_waiting')
+def test_an_original_whose_deletion_was_refused_can_be_read_again(
+    work, in_ceph
+):
+    image = work.catalog.image(ID)
+    others = reader(work)
+    with originals.open_original(work.job(), image, '') as original:
+        ours = reader(work)
+        original.note_readers()
+        assert original.readers == {ours.address}
+    ours.kill()
+    with ceph.rbd.Image(in_ceph, ID) as opened:
+        opened.remove_snap('snap')
+
+    originals.repair(work.job(), image, original.readers)
+
+    with ceph.rbd.Image(in_ceph, ID, read_only=True) as opened:
+        assert opened.is_protected_snap('snap')
+        assert opened.read(0, len(ORIGINAL)) == ORIGINAL
+        watchers = [w['addr'] for w in opened.watchers_list()]
+    assert watchers == [others.address], 'who reads it besides is left alone'
+
+
+@pytest.mark.usefixtures('_no_waiting')
+def test_an_original_that_is_gone_needs_no_repair(work, in_ceph):
+    image = work.catalog.image(ID)
+    del work.catalog.images[ID]
+    with ceph.rbd.Image(in_ceph, ID) as opened:
+        opened.remove_snap('snap')
+
+    originals.repair(work.job(), image, set())
+
+    with ceph.rbd.Image(in_ceph, ID, read_only=True) as opened:
+        assert list(opened.list_snaps()) == [], 'its deletion goes on'
+    ceph.rbd.RBD().remove(in_ceph, ID)
+
+    work.catalog.add(ID, ORIGINAL, locations=image.locations)
+    originals.repair(work.job(), image, set())

@@ -5,6 +5,7 @@ What the import's background flow and the driver's ``add`` have in common.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable
 
 from oslo_utils import units
@@ -20,6 +21,8 @@ from glance_rawstore import safety
 from glance_rawstore import sources
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.options import Options
+
+LOG = logging.getLogger(__name__)
 
 Progress = Callable[[float], None]
 Stop = Callable[[], Exception | None]
@@ -157,7 +160,7 @@ class Part:
 
             calls = child.Callbacks(
                 progress=told,
-                stop=lambda: stop() or self._lost(),
+                stop=lambda: self._lost() or stop(),
                 full=lambda: self.pool.full(self.rbd_id),
             )
             self._qemu_img(verdict).convert(
@@ -172,11 +175,19 @@ class Part:
         self.pool.set_progress(self.image_id, self.rbd_id, percent)
 
     def _lost(self) -> Exception | None:
-        """Why it is not ours any more."""
+        """Why it is not ours any more.
+
+        Asked before the caller, who may not be able to tell: so a lost lease
+        is always noticed, and who writes the ``.part`` always known.
+        """
         if self._lease.lost:
             return exceptions.LeaseLost()
-        if not self.pool.has_part(self.image_id, self.rbd_id):
-            return exceptions.Cancelled()
+        try:
+            if not self.pool.has_part(self.image_id, self.rbd_id):
+                return exceptions.Cancelled()
+        except exceptions.RawStoreError as exc:
+            # Not knowing is no reason to stop; stalling is, elsewhere.
+            LOG.info('Cannot tell whether a copy is still there: %s', exc)
         return None
 
     def commit(self, metadata: dict[str, str]) -> int:

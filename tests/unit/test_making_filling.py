@@ -194,6 +194,24 @@ class TestFill:
 
         assert converter.calls.stop() is why
 
+    def test_its_caller_is_asked_though_ceph_cannot_tell(self, world, fill):
+        why = exceptions.ImageDeleted()
+        converter = fill(stop=lambda: why)
+
+        with world.away():
+            assert converter.calls.stop() is why
+
+    def test_the_copy_is_looked_at_though_its_caller_cannot_tell(
+        self, world, fill
+    ):
+        def stop():
+            raise OSError('the database is away')
+
+        converter = fill(stop=stop)
+        world.other_node().delete(ID)
+
+        assert type(converter.calls.stop()) is exceptions.Cancelled
+
     def test_a_copy_that_went_meanwhile_is_told_as_such(
         self, world, fill, monkeypatch
     ):

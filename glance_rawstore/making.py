@@ -152,10 +152,10 @@ class Part:
         node = nodes.source(verdict.driver, source.node)
         name = raw_copy.part_name(self.image_id)
         target = self.pool.node(name)
-        with noting.Noting(self._note) as noted:
+        with noting.noting(self._note) as note:
 
             def told(done: float) -> None:
-                noted.update(done)
+                note(done)
                 progress(done)
 
             calls = child.Callbacks(

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a tenant reads while a copy is being made."""
 
-import logging
-import threading
+import contextlib
 import time
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
 
 import humanize
 
-LOG = logging.getLogger(__name__)
+from glance_rawstore import periodic
 
 #: Seconds between two messages of a task.
 INTERVAL = 1.0
@@ -91,42 +89,23 @@ class Elapsed:
         return f'{self._text} ({duration(time.monotonic() - self._started)})'
 
 
-class Reporter:
-    """Tells a task something new every :data:`INTERVAL`.
+@contextlib.contextmanager
+def reporting(
+    report: Callable[[str], None], text: Callable[[], str]
+) -> Iterator[None]:
+    """Tell a task something new at once, and then every :data:`INTERVAL`.
+
+    A report under way is waited for: one that came late would overwrite how
+    the task has ended.
 
     :param report: called with the message; its errors are logged only, as
         no conversion fails because nobody could be told of it
     :param text: gives the message of now
     """
 
-    def __init__(
-        self, report: Callable[[str], None], text: Callable[[], str]
-    ) -> None:
-        self._report = report
-        self._text = text
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+    def tell() -> None:
+        report(text())
 
-    def __enter__(self) -> 'Reporter':
-        self._tell()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _exc: BaseException | None,
-        _tb: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(INTERVAL):
-            self._tell()
-
-    def _tell(self) -> None:
-        try:
-            self._report(self._text())
-        except Exception as exc:
-            LOG.warning('Progress could not be reported: %s', exc)
+    periodic.attempt(tell)
+    with periodic.every(INTERVAL, tell):
+        yield

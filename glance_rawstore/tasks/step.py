@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the steps of a conversion have in common."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -103,9 +104,9 @@ class Step(task.Task):  # type: ignore[misc]
 
     def telling(
         self, task_id: str, text: Callable[[], str]
-    ) -> progress.Reporter:
+    ) -> contextlib.AbstractContextManager[None]:
         """Tell the task, every second while the context lasts."""
-        return progress.Reporter(
+        return progress.reporting(
             lambda message: self.job.catalog.report(task_id, message), text
         )
 

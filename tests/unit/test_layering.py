@@ -23,6 +23,7 @@ EDGES = (
         'raw_pool',
         'lease',
         'noting',
+        'periodic',
         'inventory',
         'convert',
         'child',

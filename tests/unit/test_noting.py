@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from glance_rawstore import noting
+from glance_rawstore import periodic
 from tests.waiting import DEADLINE
 from tests.waiting import eventually
 
@@ -16,7 +17,7 @@ def quick(monkeypatch):
 
 
 def threads():
-    return [t for t in threading.enumerate() if t.name == 'rawstore-progress']
+    return [t for t in threading.enumerate() if t.name == periodic.THREAD]
 
 
 class Notes:
@@ -40,9 +41,9 @@ class Notes:
 def test_whole_percents_are_noted_as_they_change():
     notes = Notes()
 
-    with noting.Noting(notes) as noted:
+    with noting.noting(notes) as note:
         for done, percent in ((0.0, 0), (0.379, 37), (1.0, 100)):
-            noted.update(done)
+            note(done)
             eventually(lambda p=percent: notes.taken[-1:] == [p], 'a note')
 
     assert notes.taken == [0, 37, 100]
@@ -51,12 +52,12 @@ def test_whole_percents_are_noted_as_they_change():
 def test_what_has_not_changed_is_not_noted_again():
     notes, looks = Notes(), Notes()
 
-    with noting.Noting(notes) as noted, noting.Noting(looks) as other:
+    with noting.noting(notes) as note, noting.noting(looks) as note_other:
         notes.tried()
         for done in (0.001, 0.002, 0.009):
-            noted.update(done)
+            note(done)
         for percent in range(1, 6):
-            other.update(percent / 100)
+            note_other(percent / 100)
             looks.tried()
 
     assert notes.taken == [0]
@@ -66,7 +67,7 @@ def test_a_note_that_failed_is_tried_again_and_not_a_warning(caplog):
     notes = Notes()
     notes.errors = [ConnectionError('away'), ValueError('odd')]
 
-    with noting.Noting(notes):
+    with noting.noting(notes):
         for _ in range(3):
             notes.tried()
         eventually(lambda: notes.taken == [0], 'it is noted')
@@ -75,16 +76,16 @@ def test_a_note_that_failed_is_tried_again_and_not_a_warning(caplog):
 
 
 def test_a_cluster_that_does_not_answer_holds_nothing_up(monkeypatch):
-    monkeypatch.setattr(noting, '_JOIN', 0.01)
+    monkeypatch.setattr(noting, '_PATIENCE', 0.01)
     asked, answer = threading.Event(), threading.Event()
 
     def away(_percent):
         asked.set()
         answer.wait(DEADLINE)
 
-    with noting.Noting(away) as noted:
+    with noting.noting(away) as note:
         assert asked.wait(DEADLINE)
-        noted.update(0.5)
+        note(0.5)
 
     assert not answer.is_set()
     answer.set()
@@ -94,7 +95,7 @@ def test_a_cluster_that_does_not_answer_holds_nothing_up(monkeypatch):
 def test_nothing_is_noted_after_the_end():
     notes = Notes()
 
-    with noting.Noting(notes):
+    with noting.noting(notes):
         assert threads()
         notes.tried()
 

@@ -152,7 +152,7 @@ def quick(monkeypatch):
 def test_the_first_message_does_not_wait():
     told = Told()
 
-    with progress.Reporter(told, lambda: 'now'):
+    with progress.reporting(told, lambda: 'now'):
         assert told.messages == ['now']
 
 
@@ -160,7 +160,7 @@ def test_the_first_message_does_not_wait():
 def test_something_new_is_told_again_and_again():
     told = Told()
 
-    with progress.Reporter(told, lambda: f'message {len(told.messages)}'):
+    with progress.reporting(told, lambda: f'message {len(told.messages)}'):
         told.wait_for(4)
 
     assert told.messages[:3] == ['message 0', 'message 1', 'message 2']
@@ -170,7 +170,7 @@ def test_something_new_is_told_again_and_again():
 def test_a_report_that_fails_is_tried_again(caplog):
     told = Told(error=ConnectionError('database away'))
 
-    with progress.Reporter(told, lambda: 'now'):
+    with progress.reporting(told, lambda: 'now'):
         told.wait_for(3)
 
     assert 'database away' in caplog.text
@@ -181,7 +181,7 @@ def test_nothing_is_told_after_the_end():
     told = Told()
     threads = threading.active_count()
 
-    with progress.Reporter(told, lambda: 'now'):
+    with progress.reporting(told, lambda: 'now'):
         told.wait_for(2)
 
     assert threading.active_count() == threads
@@ -194,7 +194,7 @@ def test_it_ends_with_an_error_too():
 
     with (
         pytest.raises(ZeroDivisionError),
-        progress.Reporter(told, lambda: 'now'),
+        progress.reporting(told, lambda: 'now'),
     ):
         raise ZeroDivisionError
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """One cluster and one cloud for the whole run; empty again for each test."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests import images
 from tests.cloud import Cloud
+from tests.cloud import config
 from tests.cloud.config import RAW_VIEW
 from tests.cluster import Cluster
 from tests.functional.support import Pool
@@ -86,17 +87,28 @@ def raw_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {'raw': images.raw(directory), 'iso': images.iso(directory)}
 
 
-@pytest.fixture(scope='module')
-def _lenient(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
-    overrides = {'image_format': {'require_image_format_match': False}}
-    with Cloud(
-        cluster,
+def region(
+    first: Cloud,
+    name: str,
+    overrides: config.Options | None = None,
+    filters: Mapping[str, str] | None = None,
+) -> Cloud:
+    """Another Glance, under a cloud's Keystone and on its Ceph."""
+    return Cloud(
+        first.cluster,
         overrides,
-        prefix='lenient-',
-        region='Lenient',
-        keystone=running_cloud.keystone,
+        filters=filters,
+        prefix=f'{name.lower()}-',
+        region=name,
+        keystone=first.keystone,
         processes=1,
-    ) as running:
+    )
+
+
+@pytest.fixture(scope='module')
+def _lenient(running_cloud: Cloud) -> Iterator[Cloud]:
+    overrides = {'image_format': {'require_image_format_match': False}}
+    with region(running_cloud, 'Lenient', overrides) as running:
         yield running
 
 
@@ -114,20 +126,13 @@ def lenient_pool(lenient_cloud: Cloud) -> Pool:
 
 
 @pytest.fixture
-def impatient_cloud(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
+def impatient_cloud(running_cloud: Cloud) -> Iterator[Cloud]:
     """A Glance whose Ceph operations time out after seconds."""
     overrides = {
         'raw': {'rados_connect_timeout': 5},
         'glance_rawstore': {'stall_timeout': 10},
     }
-    with Cloud(
-        cluster,
-        overrides,
-        prefix='impatient-',
-        region='Impatient',
-        keystone=running_cloud.keystone,
-        processes=1,
-    ) as running:
+    with region(running_cloud, 'Impatient', overrides) as running:
         yield running
         tidy(running)
 
@@ -139,21 +144,15 @@ def impatient_pool(impatient_cloud: Cloud) -> Pool:
 
 
 @pytest.fixture
-def other_region(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
+def other_region(running_cloud: Cloud) -> Iterator[Cloud]:
     """A second Glance under the same Keystone."""
-    with Cloud(
-        cluster,
-        prefix='other-',
-        region='Other',
-        keystone=running_cloud.keystone,
-        processes=1,
-    ) as running:
+    with region(running_cloud, 'Other') as running:
         yield running
         tidy(running)
 
 
 @pytest.fixture(scope='module')
-def _discreet(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
+def _discreet(running_cloud: Cloud) -> Iterator[Cloud]:
     overrides = {
         'DEFAULT': {
             'show_image_direct_url': False,
@@ -161,15 +160,7 @@ def _discreet(cluster: Cluster, running_cloud: Cloud) -> Iterator[Cloud]:
         },
         'paste_deploy': {'flavor': 'keystone+caching'},
     }
-    with Cloud(
-        cluster,
-        overrides,
-        filters=RAW_VIEW,
-        prefix='discreet-',
-        region='Discreet',
-        keystone=running_cloud.keystone,
-        processes=1,
-    ) as running:
+    with region(running_cloud, 'Discreet', overrides, RAW_VIEW) as running:
         yield running
 
 

@@ -2,13 +2,17 @@
 """The raw view before a Glance in memory, on a Ceph in memory."""
 
 import json
+import types
 import uuid
 
 import pytest
 import webob
 from oslo_config import cfg
 
+from glance_rawstore import options
 from glance_rawstore import raw_view
+from glance_rawstore import stores
+from glance_rawstore.raw_view import copies
 from glance_rawstore.raw_view import facts
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.glance_api import GlanceAPI
@@ -115,3 +119,23 @@ def make_bed(world, tmp_path, monkeypatch):
 def bed(make_bed):
     """A bed with the usual options."""
     return make_bed()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time by which looks are rationed, in seconds; stands still."""
+    now = [1000.0]
+    still = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(copies, 'time', still)
+    return now
+
+
+@pytest.fixture
+def chosen(tmp_path):
+    return options.Options.read(configured.read(tmp_path), 'raw')
+
+
+@pytest.fixture
+def window(world, chosen):
+    store = stores.Store('raw', stores.DRIVER, -1000, world.settings)
+    return copies.Window(store, chosen)

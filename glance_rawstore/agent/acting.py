@@ -13,9 +13,9 @@ from glance_rawstore import making
 from glance_rawstore import raw_pool
 from glance_rawstore import torn
 from glance_rawstore.agent import plan
+from glance_rawstore.agent.actions import Action
+from glance_rawstore.agent.actions import Kind
 from glance_rawstore.agent.facts import Facts
-from glance_rawstore.agent.plan import Action
-from glance_rawstore.agent.plan import Kind
 from glance_rawstore.agent.policy import Policy
 from glance_rawstore.agent.policy import metadata
 from glance_rawstore.agent.reading import Reader

@@ -10,8 +10,8 @@ from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import slots
 from glance_rawstore.agent import reconciling
+from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.node import Node
-from glance_rawstore.agent.plan import Action
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.tasks import flow
 

@@ -13,7 +13,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.agent.acting import Actor
-from glance_rawstore.agent.plan import Action
+from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.policy import Policy
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester

@@ -6,12 +6,12 @@ named like a copy can become a fact, so a plan never touches what else lies
 in the raw pool: Nova's snapshots, somebody's only original.
 """
 
-import dataclasses
-import enum
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glance_rawstore import formats
+from glance_rawstore.agent.actions import Action
+from glance_rawstore.agent.actions import Kind
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Part
@@ -33,35 +33,6 @@ ORPHANED = 60.0
 
 #: Statuses of images whose locations may be changed.
 _SETTLED = frozenset({'active', 'deactivated'})
-
-
-class Kind(enum.StrEnum):
-    """What can be done. In the order in which it is done."""
-
-    REAP = 'reap'
-    COMMIT = 'finish commit'
-    CLEAR_PART = 'clear dead part'
-    PUT_LOCATION = 'put location'
-    REMOVE_LOCATION = 'remove location'
-    DELETE = 'delete copy'
-    SUCCEED_TASK = 'close task'
-    FAIL_TASK = 'fail task'
-    FORGET = 'forget attempts'
-    CONVERT = 'make copy'
-
-
-@dataclasses.dataclass(frozen=True)
-class Action:
-    """One thing to do.
-
-    :param reason: for the operator
-    :param target: the RBD image's internal id, or the task's id
-    """
-
-    kind: Kind
-    image_id: str
-    reason: str
-    target: str = ''
 
 
 def plan(facts: Facts, policy: Policy, now: float) -> list[Action]:

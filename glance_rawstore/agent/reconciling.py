@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 from glance_rawstore import raw_pool
 from glance_rawstore.agent import plan
+from glance_rawstore.agent.actions import Action
+from glance_rawstore.agent.actions import Kind
 from glance_rawstore.agent.node import Node
-from glance_rawstore.agent.plan import Action
-from glance_rawstore.agent.plan import Kind
 from glance_rawstore.agent.reading import Reader
 
 LOG = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
-from glance_rawstore.agent.plan import Action
+from glance_rawstore.agent.actions import Action
 from glance_rawstore.cli import configuration
 from glance_rawstore.cli import output
 

@@ -37,7 +37,7 @@ CORE = (
     *('nodes', 'exceptions'),
 )
 # What decides within a door, and is held to the rules of the core.
-PURE = ('agent.facts', 'agent.policy', 'agent.plan')
+PURE = ('agent.facts', 'agent.policy', 'agent.actions', 'agent.plan')
 # What the core takes from outside the standard library, and where.
 CORE_LIBRARIES = {
     name: {'oslo_utils'} for name in ('safety', 'formats', 'wishes')

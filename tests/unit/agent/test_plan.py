@@ -9,13 +9,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from glance_rawstore.agent import plan
+from glance_rawstore.agent.actions import Kind
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Image
 from glance_rawstore.agent.facts import Part
 from glance_rawstore.agent.facts import Task
 from glance_rawstore.agent.facts import Trashed
-from glance_rawstore.agent.plan import Kind
 from glance_rawstore.agent.policy import Policy
 from glance_rawstore.agent.policy import Wish
 from glance_rawstore.agent.policy import metadata

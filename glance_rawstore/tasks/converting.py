@@ -129,6 +129,7 @@ class Convert(Step):
         :raises Cancelled: the copy, the image or our process goes away
         """
         done = progress.Conversion(info.allocated)
+        original.note_others()
         with self.telling(task_id, done):
             part.fill(
                 original.source,

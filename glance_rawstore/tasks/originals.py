@@ -40,7 +40,11 @@ class Original:
     def __init__(self, source: sources.Source) -> None:
         self.source = source
         self.readers: set[str] = set()
-        self._others = source.watchers()
+        self._others: set[str] = set()
+
+    def note_others(self) -> None:
+        """Look who has it open before we read it, and is not to be fenced."""
+        self._others = self.source.watchers()
 
     def note_readers(self) -> None:
         """Look who reads it now, besides those who had it open before."""

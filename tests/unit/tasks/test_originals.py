@@ -171,8 +171,9 @@ def test_an_original_whose_deletion_was_refused_can_be_read_again(
     work, in_ceph
 ):
     image = work.catalog.image(ID)
-    others = reader(work)
     with originals.open_original(work.job(), image, '') as original:
+        others = reader(work)
+        original.note_others()
         ours = reader(work)
         original.note_readers()
         assert original.readers == {ours.address}

@@ -34,9 +34,9 @@ from glance_rawstore.agent.node import Node
 from glance_rawstore.lifecycle import raw_copy
 from tests.cloud import Cloud
 from tests.cloud.config import RAW
-from tests.cluster.processes import ProcessError
 from tests.functional.agents import Agent
 from tests.functional.agents import configured
+from tests.processes import ProcessError
 
 #: The two loops of the agent.
 RECONCILE, REAP = 'reconcile', 'reap'

@@ -81,3 +81,17 @@ def finish_trash(ioctx: Any, image_id: str) -> None:
             LOG.info('Image %s: a deletion was interrupted', image_id)
             with contextlib.suppress(exceptions.NotFound), ceph.translated():
                 ceph.rbd.RBD().trash_move(ioctx, name, 0)
+        elif not _has_header(ioctx, named):
+            # A rename that was under way when its image was removed.
+            LOG.info('Image %s: a name of nothing was left', image_id)
+            with contextlib.suppress(exceptions.NotFound), ceph.translated():
+                ceph.rbd.RBD().remove(ioctx, name)
+
+
+def _has_header(ioctx: Any, named: str) -> bool:
+    try:
+        with ceph.translated():
+            ioctx.stat(f'rbd_header.{named}')
+    except exceptions.NotFound:
+        return False
+    return True

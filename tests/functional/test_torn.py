@@ -126,6 +126,26 @@ def test_an_interrupted_deletion_is_finished(
     contracts.eventually(lambda: objects(world) == [], 'nothing is left')
 
 
+@pytest.mark.parametrize('opens', [True, False])
+def test_a_name_of_nothing_is_removed(world: RealWorld, opens: bool) -> None:
+    """As a rename leaves it that goes on while its image is removed."""
+    image_id, rbd_id = world.copy()
+    name, pool = raw_copy.name(image_id), world.pool
+    data = pool.ioctx.read(f'rbd_id.{name}')
+    found = entries(pool, name, rbd_id)
+    assert pool.delete(image_id)
+    put_entries(pool, found)
+    if opens:
+        pool.ioctx.write_full(f'rbd_id.{name}', data)
+    assert world.names() == [name]
+
+    torn_module.finish_trash(world.other_node().ioctx, image_id)
+
+    assert world.names() == []
+    contracts.eventually(lambda: objects(world) == [], 'nothing is left')
+    world.copy(image_id)
+
+
 def objects(world: RealWorld) -> list[str]:
     kept = {'rbd_directory', 'rbd_info', 'rbd_trash', 'rbd_children'}
     return sorted({o.key for o in world.pool.ioctx.list_objects()} - kept)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first steps: the image is there, is it for us, and may we begin?"""
 
-import contextlib
+import logging
 import time
 from typing import Any
 
@@ -17,6 +17,8 @@ from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import reason
+
+LOG = logging.getLogger(__name__)
 
 
 class WaitUntilStored(Step):
@@ -62,9 +64,13 @@ class OpenTask(Step):
         if isinstance(result, failure.Failure):
             return
         why = reason(flow_failures)
-        # What an import saves last makes it another version.
-        with contextlib.suppress(exceptions.Cancelled):
+        try:
+            # What an import saves last makes it another version.
             image = self.await_end_of_import(image)
+        except exceptions.ImageDeleted as exc:
+            why = exc  # Glance takes the data away before it says so
+        except exceptions.Cancelled as exc:
+            LOG.debug('Image %s: %s', image.image_id, exc)
         trying.made_none(self.job, image, why)
         insist(lambda: self._close(result, why))
 

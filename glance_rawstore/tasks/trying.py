@@ -74,7 +74,9 @@ def made_none(job: Job, image: Image, why: Exception) -> None:
     if isinstance(why, exceptions.LeaseHeld | exceptions.LeaseLost):
         return  # what is known is the other worker's to write now
     with _tolerant(job):
-        if isinstance(why, exceptions.Cancelled | exceptions.NothingToDo):
+        if isinstance(why, exceptions.ImageDeleted):
+            attempts.forget(job.raw_pool.ioctx, job.image_id)
+        elif isinstance(why, exceptions.Cancelled | exceptions.NothingToDo):
             _take_back(job)
         else:
             _keep(job, image, why)

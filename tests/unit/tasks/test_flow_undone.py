@@ -40,6 +40,21 @@ def test_it_stops_while_it_converts(work, happens, text):
     work.assert_nothing_is_left()
 
 
+def test_what_a_deletion_breaks_is_told_as_the_deletion(work):
+    """Glance takes the data away first, and then says so."""
+
+    def during(_calls):
+        deleted_image(work)
+        raise exceptions.ConversionFailed('Its data may be damaged.')
+
+    work.converter.during = during
+
+    task = work.run()
+
+    assert (task.status, task.message) == ('failure', 'The image was deleted.')
+    work.assert_nothing_is_left()
+
+
 def test_not_knowing_is_no_reason_to_stop(work):
     asked = []
 

@@ -127,6 +127,20 @@ def test_an_interrupted_attempt_does_not_count(work, ioctx, before):
     assert known(work) == before
 
 
+def test_nothing_is_known_of_an_image_that_was_deleted(work, ioctx):
+    attempts.write(ioctx, ID, Attempts(2, False, 'why', 1.0, VERSION))
+
+    def during(_calls):
+        del work.catalog.images[ID]
+        raise exceptions.ConversionFailed('Its data may be damaged.')
+
+    work.converter.during = during
+
+    work.run()
+
+    assert known(work) is None
+
+
 def test_what_another_worker_counts_is_left_to_it(work, ioctx):
     _, rbd_id = work.world.begin(ID)
     lease = Lease(ioctx, rbd_id, 30)

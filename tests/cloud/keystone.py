@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import fixtures
+import requests
+import urllib3
 from keystoneauth1 import identity
 from keystoneauth1 import service_token
 from keystoneauth1 import session
@@ -177,7 +179,7 @@ class Keystone(fixtures.Fixture):
             auth = service_token.ServiceTokenAuthWrapper(
                 user_auth=auth, service_auth=self._auth(service)
             )
-        return session.Session(auth=auth)
+        return session.Session(auth=auth, session=_transport())
 
     def _auth(self, user: str) -> Any:
         return identity.V3Password(
@@ -201,6 +203,25 @@ class Keystone(fixtures.Fixture):
             'OS_PROJECT_DOMAIN_ID': DOMAIN,
             'OS_REGION_NAME': region,
         }
+
+
+def _transport() -> requests.Session:
+    """Return connections as any client makes them.
+
+    uWSGI now and then closes one without an answer, on a machine with more
+    work than processors; what may be repeated is then asked again.
+    """
+    again = urllib3.Retry(
+        total=3,
+        read=3,
+        status=0,
+        redirect=0,
+        backoff_factor=0.5,
+        allowed_methods={'GET', 'HEAD', 'DELETE'},
+    )
+    transport = requests.Session()
+    transport.mount('http://', session.TCPKeepAliveAdapter(max_retries=again))
+    return transport
 
 
 def password(user: str) -> str:

@@ -10,6 +10,7 @@ or the name of one that is in the trash: both were seen, on 16.2.
 
 import contextlib
 import logging
+import time
 from typing import Any
 
 from glance_rawstore import ceph
@@ -22,6 +23,9 @@ LOG = logging.getLogger(__name__)
 #: The object of a name, which holds the id (RBD_ID_PREFIX in Ceph's
 #: include/rbd_types.h).
 _NAME_OBJECT = 'rbd_id.'
+
+#: Seconds that creating an image may take, while Ceph is away for a moment.
+_CREATION = 120.0
 
 
 def rbd_id(ioctx: Any, name: str) -> str | None:
@@ -65,7 +69,7 @@ def finish_trash(ioctx: Any, image_id: str) -> None:
     """Put right a move to the trash that was interrupted, if one was.
 
     What is in the trash must not have a name any more. Moving it again is
-    harmless to whoever is at it still.
+    harmless to whoever is at it still. Nor must what is gone.
 
     :raises CephUnavailable: the cluster does not answer
     """
@@ -81,8 +85,9 @@ def finish_trash(ioctx: Any, image_id: str) -> None:
             LOG.info('Image %s: a deletion was interrupted', image_id)
             with contextlib.suppress(exceptions.NotFound), ceph.translated():
                 ceph.rbd.RBD().trash_move(ioctx, name, 0)
-        elif not _has_header(ioctx, named):
-            # A rename that was under way when its image was removed.
+        elif not _has_header(ioctx, named) and not _is_new(ioctx, name):
+            # Of a rename that was under way when its image was removed, or
+            # of a creation, which writes the header last.
             LOG.info('Image %s: a name of nothing was left', image_id)
             with contextlib.suppress(exceptions.NotFound), ceph.translated():
                 ceph.rbd.RBD().remove(ioctx, name)
@@ -95,3 +100,13 @@ def _has_header(ioctx: Any, named: str) -> bool:
     except exceptions.NotFound:
         return False
     return True
+
+
+def _is_new(ioctx: Any, name: str) -> bool:
+    """Whether somebody may be creating an image of that name still."""
+    try:
+        with ceph.translated():
+            _size, written = ioctx.stat(f'{_NAME_OBJECT}{name}')
+    except exceptions.NotFound:
+        return False
+    return time.time() - time.mktime(written) < _CREATION

@@ -126,24 +126,59 @@ def test_an_interrupted_deletion_is_finished(
     contracts.eventually(lambda: objects(world) == [], 'nothing is left')
 
 
-@pytest.mark.parametrize('opens', [True, False])
-def test_a_name_of_nothing_is_removed(world: RealWorld, opens: bool) -> None:
-    """As a rename leaves it that goes on while its image is removed."""
+def nothing_listed(world: RealWorld) -> tuple[str, str]:
+    """A rename that went on while its image was moved to the trash."""
+    image_id, rbd_id = world.copy()
+    name, pool = raw_copy.name(image_id), world.pool
+    found = entries(pool, name, rbd_id)
+    assert pool.delete(image_id)
+    put_entries(pool, found)
+    return image_id, name
+
+
+def nothing_named(world: RealWorld) -> tuple[str, str]:
+    """The same, a moment later."""
     image_id, rbd_id = world.copy()
     name, pool = raw_copy.name(image_id), world.pool
     data = pool.ioctx.read(f'rbd_id.{name}')
     found = entries(pool, name, rbd_id)
     assert pool.delete(image_id)
     put_entries(pool, found)
-    if opens:
-        pool.ioctx.write_full(f'rbd_id.{name}', data)
+    pool.ioctx.write_full(f'rbd_id.{name}', data)
+    return image_id, name
+
+
+def nothing_created(world: RealWorld) -> tuple[str, str]:
+    """Killed before the last write of a creation."""
+    image_id, rbd_id = world.begin()
+    world.pool.ioctx.remove_object(f'rbd_header.{rbd_id}')
+    return image_id, raw_copy.part_name(image_id)
+
+
+@pytest.mark.parametrize(
+    'torn', [nothing_listed, nothing_named, nothing_created]
+)
+def test_a_name_of_nothing_is_removed(
+    world: RealWorld, torn: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id, name = torn(world)  # type: ignore[operator]
     assert world.names() == [name]
+    monkeypatch.setattr(torn_module, '_CREATION', 0.0)
 
     torn_module.finish_trash(world.other_node().ioctx, image_id)
 
     assert world.names() == []
     contracts.eventually(lambda: objects(world) == [], 'nothing is left')
     world.copy(image_id)
+
+
+def test_what_is_being_created_keeps_its_name(world: RealWorld) -> None:
+    """Its header comes last."""
+    image_id, name = nothing_created(world)
+
+    torn_module.finish_trash(world.other_node().ioctx, image_id)
+
+    assert world.names() == [name]
 
 
 def objects(world: RealWorld) -> list[str]:

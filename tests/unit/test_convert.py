@@ -73,6 +73,21 @@ def test_every_call_names_format_and_protocol_and_is_limited(
     assert calls[2][calls[2].index('-m') + 1] == '7'
 
 
+@pytest.mark.parametrize(('given', 'before'), [(None, ''), ('--x', '--x ')])
+def test_what_is_told_to_ceph_is_kept_and_writes_go_through(
+    pretend, tmp_path, monkeypatch, given, before
+):
+    monkeypatch.delenv('CEPH_ARGS', raising=False)
+    if given is not None:
+        monkeypatch.setenv('CEPH_ARGS', given)
+    pretend(f'printf "%s" "$CEPH_ARGS" > {tmp_path}/args')
+
+    run()
+
+    expected = f'{before}--rbd_cache_writethrough_until_flush=true'
+    assert (tmp_path / 'args').read_text() == expected
+
+
 @pytest.mark.parametrize(
     ('script', 'error', 'text'),
     [

@@ -17,6 +17,7 @@ from oslo_config import cfg
 from oslo_utils import units
 
 from glance_rawstore import exceptions
+from glance_rawstore import importing
 from glance_rawstore import making
 from glance_rawstore import options
 from glance_rawstore import raw_pool
@@ -116,28 +117,6 @@ def translated() -> Iterator[None]:
         raise store_exceptions.Invalid(message=str(exc)) from exc
 
 
-def check_original(conf: cfg.ConfigOpts, store: str, image_id: str) -> None:
-    """Refuse to be the only store that an image is in.
-
-    A copy cannot be read as the image, so the upload would be lost.
-
-    :raises Refused: naming what to do instead
-    """
-    # Glance's internals, which nobody but Glance itself has configured
-    from glance_rawstore.catalog import Catalog
-
-    image = Catalog(conf).image(image_id)
-    if image is None:
-        return
-    if any(loc['metadata'].get('store') != store for loc in image.locations):
-        return
-    raise exceptions.Refused(
-        f'The store {store} keeps raw copies and cannot be the only store of '
-        'an image: import into another store first, or name it before this '
-        'one.'
-    )
-
-
 def convert(
     pool: raw_pool.RawPool,
     conf: cfg.ConfigOpts,
@@ -146,11 +125,13 @@ def convert(
     stream: Stream,
     disk_format: str,
     image_size: int,
+    imported: importing.Import,
 ) -> Stored:
     """Spool, inspect, convert and commit; nothing is left of a failure.
 
     :param store: name of the raw store
     :param image_size: bytes that are announced; 0 when not known
+    :param imported: the import that this is part of
     :raises RawStoreError: see :mod:`glance_rawstore.exceptions`
     """
     chosen = options.Options.read(conf, store)
@@ -160,7 +141,7 @@ def convert(
                 f'{image_size} bytes were announced and {stream.size} came.'
             )
         verdict = safety.inspect(source, disk_format, chosen.max_size)
-        _make(pool, image_id, source, verdict, chosen)
+        _make(pool, image_id, source, verdict, chosen, imported)
     metadata = raw_copy.location_metadata(
         store, states.Status.ACTIVE, chosen.weight, chosen.node_weights
     )
@@ -174,16 +155,41 @@ def _make(
     source: sources.FileSource,
     verdict: safety.Verdict,
     chosen: options.Options,
+    imported: importing.Import,
 ) -> None:
     made_from = {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
-    with slots.slot(chosen.scratch_dir, chosen.max_conversions, time.sleep):
+    telling = _Telling(imported)
+    with slots.slot(chosen.scratch_dir, chosen.max_conversions, telling.wait):
         part = making.reserve(pool, image_id, chosen)
         try:
             part.measure(source, verdict)
-            part.fill(source, verdict)
+            part.fill(source, verdict, telling.update, telling.stop)
             part.commit(made_from)
         except BaseException:
             part.discard()
             raise
         finally:
             part.release()
+    imported.tell('The raw copy is ready.', last=True)
+
+
+class _Telling:
+    """Tells an import how far it is, whenever it is asked whether to stop."""
+
+    def __init__(self, imported: importing.Import) -> None:
+        self._imported = imported
+        self._done = 0.0
+
+    def update(self, done: float) -> None:
+        self._done = done
+
+    def stop(self) -> Exception | None:
+        self._imported.tell(f'Converting to raw: {self._done:.0%}')
+        return self._imported.deleted()
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self._imported.tell('Waiting for other conversions to end.')
+        deleted = self._imported.deleted()
+        if deleted is not None:
+            raise deleted

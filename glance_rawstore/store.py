@@ -22,6 +22,7 @@ from glance_store._drivers import rbd as rbd_driver
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore import formats
+from glance_rawstore import importing
 from glance_rawstore import ingest
 from glance_rawstore import opts
 from glance_rawstore import raw_pool
@@ -177,8 +178,11 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
             )
             return stored
         with ingest.translated(), self._raw_pool() as pool:
+            imported = importing.nobodys(image_id)
             if context is not None:  # in Glance, then
-                ingest.check_original(self.conf, self.backend_group, image_id)
+                imported = importing.of(
+                    self.conf, self.backend_group, image_id
+                )
             return ingest.convert(
                 pool,
                 self.conf,
@@ -187,6 +191,7 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
                 stream,
                 disk_format,
                 image_size,
+                imported,
             )
 
     @capabilities.check  # type: ignore[untyped-decorator]

@@ -30,6 +30,7 @@ EDGES = (
         'catalog',
     ),
     *('directory', 'torn', 'sources', 'slots', 'making', 'ingest'),
+    'importing',
     *('stores', 'options', 'opts', 'attempts'),
 )
 CORE = (

@@ -5,6 +5,8 @@ import errno
 import hashlib
 import io
 import textwrap
+import threading
+import time
 import types
 import uuid
 
@@ -13,6 +15,9 @@ from glance_store import exceptions as store_exceptions
 from glance_store._drivers import rbd as parent
 
 from glance_rawstore import catalog
+from glance_rawstore import convert
+from glance_rawstore import importing
+from glance_rawstore import slots
 from glance_rawstore import store
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.states import Status
@@ -21,10 +26,14 @@ from tests.contract.world import volumes
 from tests.fakes import bindings
 from tests.fakes import ceph as fakes
 from tests.fakes.catalog import FakeCatalog
+from tests.fakes.catalog import Task
 from tests.unit import configured
 from tests.unit import headers
+from tests.unit.tasks.conftest import ID
+from tests.unit.tasks.conftest import Converter
+from tests.waiting import eventually
 
-ID = '6e0f1c9a-52c1-4b0e-9d8e-0a1b2c3d4e5f'
+DATA = headers.qcow2(size=SIZE).ljust(5000, b'\1')
 
 
 @pytest.fixture
@@ -184,6 +193,18 @@ class Glance:
         self.catalog = FakeCatalog()
         monkeypatch.setattr(catalog, 'Catalog', lambda _conf: self.catalog)
 
+    def importing(self, image_id):
+        """An image that an import is storing."""
+        properties = {'os_glance_import_task': 'import'}
+        self.catalog.add(image_id, b'', properties=properties)
+        self.catalog.tasks['import'] = Task(
+            'processing', [''], catalog.Requester(None, None), None, image_id
+        )
+
+    @property
+    def messages(self):
+        return self.catalog.tasks['import'].messages
+
 
 def test_the_only_store_of_an_image_it_cannot_be(world, driver, monkeypatch):
     glance = Glance(monkeypatch)
@@ -194,6 +215,81 @@ def test_the_only_store_of_an_image_it_cannot_be(world, driver, monkeypatch):
         driver.add(ID, io.BytesIO(data), len(data), 'sha512', context=object())
 
     assert world.names() == world.trash() == []
+
+
+def test_copy_image_tells_its_import_how_far_it_is(
+    world, make, monkeypatch, tmp_path
+):
+    """Glance takes the lock of an import for stale that says nothing."""
+    glance, converter = Glance(monkeypatch), Converter(world)
+    glance.importing(ID)
+    monkeypatch.setattr(convert, 'QemuImg', converter)
+    monkeypatch.setattr(importing, 'INTERVAL', 0.0)
+    driver = make(f'[glance_rawstore]\nscratch_dir = {tmp_path}/scratch\n')
+
+    driver.add(ID, io.BytesIO(DATA), len(DATA), 'sha512', context=object())
+
+    assert glance.messages[-2:] == [
+        'Converting to raw: 50%',
+        'The raw copy is ready.',
+    ]
+    assert world.pool.status(ID) is Status.ACTIVE
+
+
+def test_copy_image_that_waits_for_a_slot_says_so(
+    world, make, monkeypatch, tmp_path
+):
+    glance = Glance(monkeypatch)
+    glance.importing(ID)
+    monkeypatch.setattr(convert, 'QemuImg', Converter(world))
+    monkeypatch.setattr(slots, '_RETRY', 0.01)
+    monkeypatch.setattr(importing, 'INTERVAL', 0.0)
+    driver = make(
+        f'[glance_rawstore]\nscratch_dir = {tmp_path}\nmax_conversions = 1\n'
+    )
+    adding = threading.Thread(
+        target=driver.add,
+        args=(ID, io.BytesIO(DATA), len(DATA), 'sha512'),
+        kwargs={'context': object()},
+    )
+    with slots.slot(str(tmp_path), 1, time.sleep):
+        adding.start()
+        eventually(
+            lambda: 'Waiting for other conversions to end.' in glance.messages,
+            'it says that it waits',
+        )
+    adding.join()
+
+    assert world.pool.status(ID) is Status.ACTIVE
+
+
+def test_copy_image_stops_when_the_image_is_deleted(
+    world, make, monkeypatch, tmp_path
+):
+    glance, converter = Glance(monkeypatch), Converter(world)
+    glance.importing(ID)
+    converter.during = lambda _: glance.catalog.images.clear()
+    monkeypatch.setattr(convert, 'QemuImg', converter)
+    driver = make(f'[glance_rawstore]\nscratch_dir = {tmp_path}/scratch\n')
+
+    with pytest.raises(store_exceptions.Invalid, match='was deleted'):
+        driver.add(ID, io.BytesIO(DATA), len(DATA), 'sha512', context=object())
+
+    assert world.names() == world.trash() == []
+
+
+def test_copy_image_does_not_fail_because_nobody_can_be_told(
+    world, make, monkeypatch, tmp_path
+):
+    glance = Glance(monkeypatch)
+    glance.importing(ID)
+    monkeypatch.setattr(convert, 'QemuImg', Converter(world))
+    glance.catalog.report = lambda *_: 1 / 0
+    driver = make(f'[glance_rawstore]\nscratch_dir = {tmp_path}/scratch\n')
+
+    driver.add(ID, io.BytesIO(DATA), len(DATA), 'sha512', context=object())
+
+    assert world.pool.status(ID) is Status.ACTIVE
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,8 @@ class Cluster(pifpaf.drivers.Driver):
         mkfs = ['ceph-mon', '-c', str(self.conf), '-i', 'a', '--mkfs']
         run([*mkfs, '--keyring', str(seed)], START_TIMEOUT)
         seed.rename(self.directory / 'mon' / 'keyring')
-        mon = self._daemon('mon', 'a')
-        mon.wait_until(lambda: is_listening(self.port), START_TIMEOUT)
+        self._mon = self._daemon('mon', 'a')
+        self._mon.wait_until(lambda: is_listening(self.port), START_TIMEOUT)
         self._admin = self.connect()
         self.addCleanup(self._admin.shutdown)
 
@@ -244,6 +244,15 @@ class Cluster(pifpaf.drivers.Driver):
             'osd pool set-quota', pool=name, field='max_bytes', val=str(size)
         )
 
+    def is_full(self, name: str) -> bool:
+        """Tell whether a pool has reached its quota, and refuses data."""
+        [pool] = [
+            pool
+            for pool in self._mon_command('osd dump')['pools']
+            if pool['pool_name'] == name
+        ]
+        return 'full' in pool['flags_names'].split(',')
+
     def empty_pool(self, *names: str) -> None:
         """Make pools as new: no quota, and none of their content left."""
         for name in names:
@@ -260,3 +269,27 @@ class Cluster(pifpaf.drivers.Driver):
     def resume_osd(self) -> None:
         """Let a frozen OSD go on."""
         self._osd.signal(signal.SIGCONT)
+
+    def kill_osd(self) -> None:
+        """Kill the OSD, as the loss of its node would."""
+        self._osd.kill()
+
+    def restart_osd(self) -> None:
+        """Start an OSD that was killed, and wait until it serves."""
+        epoch = self._mon_command('osd dump')['epoch']
+        self._osd = self._daemon('osd', '0')
+        self._osd.wait_until(
+            lambda: (
+                self._osd_is_up()
+                and self._mon_command('osd dump')['epoch'] > epoch
+            ),
+            START_TIMEOUT,
+        )
+
+    def pause_mon(self) -> None:
+        """Freeze the monitor: nobody can connect, or learn of a change."""
+        self._mon.signal(signal.SIGSTOP)
+
+    def resume_mon(self) -> None:
+        """Let a frozen monitor go on."""
+        self._mon.signal(signal.SIGCONT)

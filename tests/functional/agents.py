@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +16,7 @@ from glance_rawstore import attempts
 from glance_rawstore import raw_pool
 from glance_rawstore.lifecycle.attempts import Attempts
 from tests.cloud import Cloud
+from tests.cloud import config
 from tests.functional.support import Pool
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
@@ -108,22 +109,44 @@ def known_attempts(pool: Pool) -> dict[str, Attempts]:
 
 @contextlib.contextmanager
 def configured(
-    cloud: Cloud, directory: Path, name: str, **options: object
+    cloud: Cloud,
+    directory: Path,
+    name: str,
+    others: config.Options | None = None,
+    **options: object,
 ) -> Iterator[Path]:
-    """A copy of the cloud's configuration with some options of ours changed.
+    """A copy of the cloud's configuration with some options changed.
 
     For a node of its own, with a scratch directory and hence slots of its
     own.
+
+    :param others: options of other groups than ours
+    :param options: of ours
     """
-    text = cloud.conf.read_text()
     scratch = directory / name
     scratch.mkdir()
     ours = {'scratch_dir': scratch, **options}
-    lines = ''.join(f'{key} = {value}\n' for key, value in ours.items())
+    text = cloud.conf.read_text()
+    for group, values in {'glance_rawstore': ours, **(others or {})}.items():
+        text = _put(text, group, values)
     path = scratch / 'glance-api.conf'
-    if '[glance_rawstore]\n' in text:
-        head, tail = text.split('[glance_rawstore]\n')
-        path.write_text(f'{head}[glance_rawstore]\n{lines}{tail}')
-    else:
-        path.write_text(f'{text}\n[glance_rawstore]\n{lines}')
+    path.write_text(text)
     yield path
+
+
+def _put(text: str, group: str, values: Mapping[str, object]) -> str:
+    """Put options into a group of a configuration, before those it has.
+
+    Of an option that stands there twice, oslo.config takes the last; so
+    those that are put in are taken out first.
+    """
+    kept, within = [], ''
+    for line in text.splitlines():
+        within = line if line.startswith('[') else within
+        named = line.split(' = ')[0] in values
+        if not (named and within == f'[{group}]'):
+            kept.append(line)
+    put = config.render({group: values})
+    if f'[{group}]' not in kept:
+        return '\n'.join([*kept, '', put])
+    return '\n'.join(kept).replace(f'[{group}]', put.strip(), 1)

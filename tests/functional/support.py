@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests do as a tenant, and what they look at afterwards."""
 
+import contextlib
 import hashlib
+import sqlite3
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -149,6 +151,25 @@ class Tenant:
         return digest.hexdigest()
 
 
+def open_tasks(cloud: Cloud, image_id: str | None = None) -> list[str]:
+    """Tasks that have not ended, of deleted images as well.
+
+    Glance tells nobody of those, so its database is asked.
+
+    :param image_id: of this image alone
+    :returns: what is known of each
+    """
+    query = (
+        'SELECT t.image_id, t.status, i.message '
+        'FROM tasks t JOIN task_info i ON i.task_id = t.id '
+        "WHERE t.status IN ('pending', 'processing') AND NOT t.deleted"
+    )
+    path = cloud.directory / 'glance.db'
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+        rows = database.execute(query).fetchall()
+    return [str(row) for row in rows if image_id in (None, row[0])]
+
+
 class Pool:
     """The raw pool of a cloud, looked at with Glance's own cephx user."""
 
@@ -165,15 +186,18 @@ class Pool:
             trashed = rbd.RBD().trash_list(pool.ioctx)
             return present + [f'trash:{entry["name"]}' for entry in trashed]
 
-    def objects(self) -> list[str]:
-        """Objects in the pool, but for those that are always there."""
+    def objects(self, prefix: str = '') -> list[str]:
+        """Objects in the pool, but for those that are always there.
+
+        :param prefix: how their names begin
+        """
         kept = {
             *('rbd_directory', 'rbd_info', 'rbd_trash', 'rbd_children'),
             attempts.OBJECT,
         }
         with raw_pool.RawPool.open(self.settings) as pool:
             found = [str(item.key) for item in pool.ioctx.list_objects()]
-        return sorted(set(found) - kept)
+        return sorted(n for n in set(found) - kept if n.startswith(prefix))
 
     def await_empty(self, seconds: float = 20.0) -> None:
         """Wait until nothing is left in the pool."""

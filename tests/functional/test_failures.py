@@ -152,7 +152,9 @@ def test_a_full_raw_pool_fails_clearly_and_leaves_nothing(
         image_id = tenant.start_import(big_image, raw_cache='true')
         task = tenant.await_copy_task(image_id)
         if task['status'] == 'success':  # written before Ceph noticed
-            _await_full(cloud, pool)
+            await_true(
+                lambda: cloud.cluster.is_full(cloud.raw_pool), 'it is full'
+            )
             image_id = tenant.start_import(big_image, raw_cache='true')
             task = tenant.await_copy_task(image_id)
     finally:
@@ -161,18 +163,6 @@ def test_a_full_raw_pool_fails_clearly_and_leaves_nothing(
     assert task['message'] == 'The pool for raw copies is full.'
     assert set(tenant.locations(image_id)) == {'ceph'}
     assert not [name for name in pool.names() if image_id in name]
-
-
-def _await_full(cloud: Cloud, pool: Pool) -> None:
-    def full() -> bool:
-        status = cloud.cluster.ceph('osd', 'pool', 'ls', 'detail')
-        line = next(
-            text for text in status.splitlines() if f"'{pool_name}'" in text
-        )
-        return 'full' in line
-
-    pool_name = pool.settings.pool
-    await_true(full, 'the pool is flagged full')
 
 
 def test_a_cluster_that_goes_away_for_a_while_delays_only(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What users may do to an image while its raw copy is being made."""
 
+import time
+from concurrent import futures
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tests.functional import holding
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.functional.support import open_tasks
 from tests.functional.support import original_facts
 from tests.functional.support import sha512
 
@@ -119,8 +122,13 @@ def test_copy_image_into_the_raw_store_while_pending_is_refused(
     assert pool.names() == [f'{image_id}_raw']
 
 
+@pytest.mark.parametrize('stores', [['ceph'], ['fast']])
 def test_deleting_the_image_while_pending_leaves_nothing(
-    cloud: Cloud, tenant: Tenant, pool: Pool, big_image: Path
+    cloud: Cloud,
+    tenant: Tenant,
+    pool: Pool,
+    big_image: Path,
+    stores: list[str],
 ) -> None:
     """At once, or else after the conversion has let go of the original.
 
@@ -128,22 +136,33 @@ def test_deleting_the_image_while_pending_leaves_nothing(
     refuses if qemu-img still has the image open; the image must not be left
     without its data then.
     """
-    image_id = tenant.start_import(big_image, raw_cache='true')
-    await_true(lambda: holding.reading(cloud), 'a conversion reads')
-    try:
-        tenant.images.delete(image_id)
-    except exc.HTTPConflict:
-        assert tenant.await_copy_task(image_id)['status'] == 'failure'
-        assert tenant.download_sha512(image_id) == sha512(big_image)
-        tenant.images.delete(image_id)
+    image_id = tenant.start_import(big_image, stores=stores, raw_cache='true')
     await_true(
-        lambda: not holding.converting(cloud),
-        'the conversion has stopped',
-        seconds=5,
+        lambda: holding.converting(cloud) and pool.objects('rbd_data.'),
+        'a conversion writes',
     )
+    begun = time.monotonic()
+    with futures.ThreadPoolExecutor(1) as clock:
+        stopped = clock.submit(_await_none_converting, cloud)
+        try:
+            tenant.images.delete(image_id)
+        except exc.HTTPConflict:
+            assert tenant.await_copy_task(image_id)['status'] == 'failure'
+            assert tenant.download_sha512(image_id) == sha512(big_image)
+            tenant.images.delete(image_id)
+    seconds = stopped.result() - begun
+    print(f'the conversion has stopped after {seconds:.1f} s')
+    assert seconds < 2
     pool.await_empty(60)
     with pytest.raises(exc.HTTPNotFound):
         tenant.images.get(image_id)
+    await_true(lambda: not open_tasks(cloud, image_id), 'its tasks have ended')
+
+
+def _await_none_converting(cloud: Cloud) -> float:
+    """When the last conversion had stopped."""
+    await_true(lambda: not holding.converting(cloud), 'none converts')
+    return time.monotonic()
 
 
 def test_an_original_that_could_not_be_deleted_is_whole_again(

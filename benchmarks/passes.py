@@ -46,7 +46,7 @@ COPIES = (1_000, 10_000)
 TRASHED = 100
 #: Passes of each kind, of which the median counts.
 ROUNDS = 3
-#: Threads that make copies; Ceph takes most of the time.
+#: Threads that make copies, while another enters their images.
 _MAKERS = 8
 #: Passes that a running agent makes while its memory is looked at, and
 #: seconds that it pauses between them.
@@ -200,14 +200,14 @@ def _grow(place: Place, copies: int, trashed: int) -> None:
     _node(place)
     owner = uuid.uuid4().hex
     ids = [str(uuid.uuid4()) for _ in range(copies + trashed)]
-    for image_id in ids:
-        population.enter(place, owner, image_id, wished=True, copied=True)
     with raw_pool.RawPool.open(place.settings()) as pool:
         with concurrent.futures.ThreadPoolExecutor(_MAKERS) as makers:
             makes = [
                 makers.submit(population.make_copies, pool, ids[n::_MAKERS])
                 for n in range(_MAKERS)
             ]
+            for image_id in ids:
+                population.enter(place, owner, image_id, True, True)
             for made in makes:
                 made.result()
         _delete_in_use(place, pool, ids[:trashed])

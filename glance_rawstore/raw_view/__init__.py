@@ -3,7 +3,8 @@
 
 Services that clone are shown an image's raw copy, everybody else the
 original and how far its copy is. The filter only changes answers that Glance
-has given: what Glance refuses stays refused.
+has given: what Glance refuses stays refused, except for a deletion that a
+conversion of ours was in the way of, for which Glance is asked again.
 """
 
 from collections.abc import Callable, Iterable

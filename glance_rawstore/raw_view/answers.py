@@ -12,6 +12,7 @@ import webob.exc
 from oslo_config import cfg
 
 from glance_rawstore import exceptions
+from glance_rawstore.raw_view import deletion
 from glance_rawstore.raw_view import listing
 from glance_rawstore.raw_view import raw_file
 from glance_rawstore.raw_view import representation
@@ -67,11 +68,22 @@ class Answers:
             return self._locations(request, image_id)
         if kind is Kind.FILE and cloning:
             return self._file(request, image_id)
+        if kind is Kind.DELETE:
+            return self._delete(request, image_id)
         return self._ask(request)
 
     def _ask(self, request: webob.Request) -> webob.Response:
         """Glance's own answer; its body is read when it is needed."""
         return request.get_response(self._app)
+
+    def _delete(self, request: webob.Request, image_id: str) -> webob.Response:
+        """Glance's answer, which may have been asked for twice."""
+        environ = dict(request.environ)
+        return deletion.delete(
+            # Anew, since Glance's router eats the path as it goes.
+            lambda: self._ask(webob.Request(dict(environ))),
+            lambda: self._facts.being_made(image_id),
+        )
 
     # Images
 

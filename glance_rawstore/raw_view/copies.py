@@ -20,6 +20,7 @@ from glance_rawstore import ceph
 from glance_rawstore import directory
 from glance_rawstore import exceptions
 from glance_rawstore import inventory
+from glance_rawstore import lease
 from glance_rawstore import options
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
@@ -95,6 +96,10 @@ class Window:
                 if known.error != UNFINISHED
             }
         )
+
+    def being_made(self, image_id: str) -> bool:
+        """Whether a living worker makes a copy of this image now."""
+        return bool(self._try(lambda pool: _leased(pool, image_id)))
 
     def _try(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
         """Read something; None when Ceph does not answer."""
@@ -234,3 +239,8 @@ class Window:
             weight=weight,
             node_weights=self._options.node_weights,
         )
+
+
+def _leased(pool: raw_pool.RawPool, image_id: str) -> bool:
+    found = directory.ids(pool.ioctx, [raw_copy.part_name(image_id)])
+    return any(lease.held(pool.ioctx, rbd_id) for rbd_id in found.values())

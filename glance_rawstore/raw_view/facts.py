@@ -83,6 +83,13 @@ class Facts:
         shown = {**image.properties, 'id': image.image_id}
         return self.copies([shown])[image.image_id]
 
+    def being_made(self, image_id: str) -> bool:
+        """Whether a living worker makes a copy of this image now."""
+        return any(
+            window.being_made(image_id)
+            for window, _usual in self.windows.values()
+        )
+
     def wishes(self, images: Iterable[Mapping[str, Any]]) -> dict[str, Wish]:
         """What becomes of the wishes for copies that are not there.
 

@@ -18,6 +18,7 @@ class Kind(enum.Enum):
     FILE = enum.auto()
     CREATE = enum.auto()
     UPDATE = enum.auto()
+    DELETE = enum.auto()
 
 
 _KINDS = {
@@ -25,6 +26,7 @@ _KINDS = {
     ('POST', 'list'): Kind.CREATE,
     ('GET', 'image'): Kind.IMAGE,
     ('PATCH', 'image'): Kind.UPDATE,
+    ('DELETE', 'image'): Kind.DELETE,
     ('GET', 'locations'): Kind.LOCATIONS,
     ('GET', 'file'): Kind.FILE,
 }

@@ -50,6 +50,7 @@ class GlanceAPI:
 
     :ivar hidden: ids of images that the caller may not see
     :ivar no_download: ids of images that the caller may not download
+    :ivar in_use: ids of images whose originals somebody has open
     :ivar shows_locations: ``show_multiple_locations``, and the direct URL
     :ivar asked: method, path and query of every request, as it came
     :ivar originals: those that were opened for a client
@@ -61,6 +62,7 @@ class GlanceAPI:
         self.largest = largest
         self.hidden: set[str] = set()
         self.no_download: set[str] = set()
+        self.in_use: set[str] = set()
         self.shows_locations = True
         self.asked: list[str] = []
         self.originals: list[Original] = []
@@ -92,6 +94,8 @@ class GlanceAPI:
                 return self._json(self.shown(self._find(image_id)))
             case ['PATCH', 'v2', 'images', image_id]:
                 return self._update(request, self._find(image_id))
+            case ['DELETE', 'v2', 'images', image_id]:
+                return self._delete(self._find(image_id))
             case ['GET', 'v2', 'images', image_id, 'locations']:
                 return self._json(self._locations(self._find(image_id)))
             case ['GET', 'v2', 'images', image_id, 'file']:
@@ -204,6 +208,12 @@ class GlanceAPI:
                 properties[name] = change['value']
         self.catalog.change(image.image_id, properties=properties)
         return self._json(self.shown(self.catalog.images[image.image_id]))
+
+    def _delete(self, image: Image) -> webob.Response:
+        if image.image_id in self.in_use:
+            raise webob.exc.HTTPConflict('Image is in use.')
+        self.catalog.delete(image.image_id)
+        return webob.Response(status=204)
 
     def _file(self, request: webob.Request, image: Image) -> webob.Response:
         if image.status == 'deactivated' or image.image_id in self.no_download:

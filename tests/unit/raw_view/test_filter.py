@@ -166,7 +166,12 @@ def test_a_deactivated_image_is_not_given_out(bed, caller):
 
 @pytest.mark.parametrize(
     ('method', 'path'),
-    [('HEAD', ''), ('DELETE', ''), ('PUT', '/file'), ('GET', '/members')],
+    [
+        ('HEAD', ''),
+        ('DELETE', '/members'),
+        ('PUT', '/file'),
+        ('GET', '/members'),
+    ],
 )
 def test_requests_that_are_not_ours_reach_glance_as_they_are(
     bed, method, path

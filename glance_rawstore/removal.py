@@ -72,6 +72,24 @@ class Removal(RbdPool):
             return None
         return rbd_id
 
+    def in_use(self, rbd_id: str) -> bool:
+        """Whether clones need an RBD image, which may be in the trash.
+
+        :param rbd_id: its internal id
+        :returns: False as well when it is gone
+        :raises CephUnavailable: the cluster does not answer
+        """
+        try:
+            with (
+                ceph.translated(),
+                ceph.rbd.Image(
+                    self.ioctx, image_id=rbd_id, read_only=True
+                ) as image,
+            ):
+                return rbd_image.children(image) != ()
+        except exceptions.NotFound:
+            return False
+
     def purge(self, rbd_id: str) -> bool:
         """Remove a trashed copy unless something still uses it.
 

@@ -16,12 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from glance_rawstore import attempts
-from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
-from glance_rawstore import rbd_image
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Image
@@ -228,13 +226,4 @@ class Reader:
         )
 
     def _trashed(self, rbd_id: str) -> Trashed:
-        try:
-            with (
-                ceph.translated(),
-                ceph.rbd.Image(
-                    self._pool.ioctx, image_id=rbd_id, read_only=True
-                ) as image,
-            ):
-                return Trashed(rbd_id, rbd_image.children(image) != ())
-        except exceptions.NotFound:
-            return Trashed(rbd_id)
+        return Trashed(rbd_id, self._pool.in_use(rbd_id))

@@ -7,22 +7,17 @@ the copy or the image. Who makes a copy has the lease on it, so that an entry
 has one writer.
 """
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
-from glance_rawstore import ceph
-from glance_rawstore import exceptions
+from glance_rawstore import omap
 from glance_rawstore.lifecycle import attempts
 from glance_rawstore.lifecycle.attempts import Attempts
-
-LOG = logging.getLogger(__name__)
 
 #: Name of the object.
 OBJECT = 'glance_rawstore.attempts'
 
-#: Entries read at once.
-_PAGE = 1000
+_TABLE = omap.Table(OBJECT)
 
 
 def read(ioctx: Any, image_id: str) -> Attempts | None:
@@ -38,11 +33,7 @@ def read_some(ioctx: Any, image_ids: Iterable[str]) -> dict[str, Attempts]:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    try:
-        found = ceph.read_omap(ioctx, OBJECT, image_ids)
-    except exceptions.NotFound:
-        return {}
-    return _decoded(found.items())
+    return _decoded(_TABLE.read(ioctx, image_ids))
 
 
 def read_all(ioctx: Any) -> dict[str, Attempts]:
@@ -50,29 +41,13 @@ def read_all(ioctx: Any) -> dict[str, Attempts]:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    found: dict[str, Attempts] = {}
-    start = ''
-    while page := _page(ioctx, start):
-        start = page[-1][0]
-        found |= _decoded(page)
-    return found
+    return _decoded(_TABLE.read_all(ioctx))
 
 
-def _decoded(entries: Iterable[tuple[str, bytes]]) -> dict[str, Attempts]:
+def _decoded(entries: dict[str, bytes]) -> dict[str, Attempts]:
     """Entries as they were written; what cannot be read is left out."""
-    decoded = ((key, attempts.decode(value)) for key, value in entries)
+    decoded = ((k, attempts.decode(value)) for k, value in entries.items())
     return {key: value for key, value in decoded if value is not None}
-
-
-def _page(ioctx: Any, start: str) -> list[tuple[str, bytes]]:
-    """The entries after that key, in their order."""
-    try:
-        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
-            found, _ = ioctx.get_omap_vals(operation, start, '', _PAGE)
-            ioctx.operate_read_op(operation, OBJECT)
-            return list(found)
-    except exceptions.NotFound:
-        return []
 
 
 def write(ioctx: Any, image_id: str, value: Attempts) -> None:
@@ -81,7 +56,7 @@ def write(ioctx: Any, image_id: str, value: Attempts) -> None:
     :raises NoSpace: the pool is full, and this would be its first entry
     :raises CephUnavailable: the cluster does not answer
     """
-    ceph.write_omap(ioctx, OBJECT, image_id, attempts.encode(value))
+    _TABLE.write(ioctx, image_id, attempts.encode(value))
 
 
 def forget(ioctx: Any, image_id: str) -> None:
@@ -89,8 +64,4 @@ def forget(ioctx: Any, image_id: str) -> None:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    if read(ioctx, image_id) is None:
-        return  # writing would create the object
-    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
-        ioctx.remove_omap_keys(operation, (image_id,))
-        ioctx.operate_write_op(operation, OBJECT)
+    _TABLE.remove(ioctx, image_id)

@@ -59,10 +59,17 @@ class QemuImg:
         node = nodes.as_json(source)
         measured = self._ask('measure', '-O', 'qcow2', node)
         size = self._ask('info', node)['virtual-size']
-        cluster = 65536
-        rounded = -(-size // cluster) * cluster
-        metadata = measured['fully-allocated'] - rounded
-        return Info(size, max(0, measured['required'] - metadata))
+        return Info(size, _data(measured, size))
+
+    def allocated(self, source: nodes.Node, offset: int, length: int) -> int:
+        """Allocated data of a part of a source, as in :meth:`info`.
+
+        :param offset: in bytes
+        :param length: in bytes
+        :raises ConversionFailed: qemu-img cannot read the source
+        """
+        part = nodes.as_json(nodes.window(source, offset, length))
+        return _data(self._ask('measure', '-O', 'qcow2', part), length)
 
     def _ask(self, command: str, *args: str) -> dict[str, Any]:
         out = self._run((command, '--output=json', *args), child.Callbacks())
@@ -75,17 +82,23 @@ class QemuImg:
         target: nodes.Node,
         requests: int,
         calls: child.Callbacks,
+        window: tuple[int, int] | None = None,
     ) -> None:
         """Write a source's guest data to an existing, empty raw target.
 
         :param target: protocol node of the target, as large as the source
         :param requests: requests under way at once, 1 to 16
+        :param window: offset and length in bytes of what to write; None for
+            all of it
         :raises Stalled: no progress for too long
         :raises NoSpace: the target is full
         :raises ConversionFailed: qemu-img failed
         :raises Exception: what ``calls.stop`` returned
         """
         target_node: nodes.Node = {'driver': 'raw', 'file': target}
+        if window is not None:
+            source = nodes.window(source, *window)
+            target_node = nodes.window(target, *window)
         self._run(
             (
                 'convert',
@@ -127,6 +140,14 @@ def _environment() -> dict[str, str]:
     given = os.environ.get('CEPH_ARGS', '')
     ceph = f'{given} {_WRITE_THROUGH}'.strip()
     return {**os.environ, **_ENVIRONMENT, 'CEPH_ARGS': ceph}
+
+
+def _data(measured: dict[str, Any], size: int) -> int:
+    """Bytes of data, of what ``measure -O qcow2`` says of so many bytes."""
+    cluster = 65536
+    rounded = -(-size // cluster) * cluster
+    metadata = int(measured['fully-allocated']) - rounded
+    return max(0, int(measured['required']) - metadata)
 
 
 def _failed(

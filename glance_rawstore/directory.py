@@ -81,6 +81,19 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
     return Header(size, has_snapshots, used, progress)
 
 
+def meta(ioctx: Any, rbd_id: str, key: str) -> str | None:
+    """Image-meta of an RBD image; None where there is none of that key.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    try:
+        found = ceph.read_omap(ioctx, _HEADER + rbd_id, (_META + key,))
+    except exceptions.NotFound:
+        return None
+    value = found.get(_META + key)
+    return None if value is None else value.decode(errors='replace')
+
+
 def set_meta(ioctx: Any, rbd_id: str, key: str, value: str) -> None:
     """Set image-meta of an RBD image.
 

@@ -15,6 +15,7 @@
     |   `-- CephUnavailable     the cluster did not answer
     |-- Cancelled               the copy was deleted meanwhile, or our process
     |   |                       ends
+    |   |-- Interrupted         our process ends
     |   `-- ImageDeleted        so was its image
     |-- NothingToDo             no copy is needed; not a failure
     |   `-- CopyExists          there is an active copy already
@@ -93,6 +94,14 @@ class Cancelled(RawStoreError):
     """The copy was deleted while it was being made, or its maker ends."""
 
     sentence = 'The raw copy was deleted while it was being made.'
+
+
+class Interrupted(Cancelled):
+    """The process ends in which the copy was being made."""
+
+    sentence = (
+        'The conversion was interrupted by a restart of the image service.'
+    )
 
 
 class ImageDeleted(Cancelled):

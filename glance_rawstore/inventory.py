@@ -10,9 +10,11 @@ from typing import Any
 from glance_rawstore import ceph
 from glance_rawstore import directory
 from glance_rawstore import exceptions
+from glance_rawstore import lease
 from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import slices
 from glance_rawstore.lifecycle import states
 
 LOG = logging.getLogger(__name__)
@@ -131,9 +133,25 @@ def _describe(
                 rbd_name=name,
                 rbd_id=image.id(),
                 source_format=meta.get(raw_copy.META_SOURCE_FORMAT),
+                making=_making(pool, image.id(), meta)
+                if status is states.Status.PENDING
+                else None,
             )
     except exceptions.NotFound:
         return None
+
+
+def _making(
+    pool: raw_pool.RawPool, rbd_id: str, meta: dict[str, str]
+) -> raw_copy.Making:
+    """How far a ``.part`` is."""
+    leased = lease.held(pool.ioctx, rbd_id)
+    noted = meta.get(raw_copy.META_PROGRESS, '')
+    progress = int(noted) if noted.isdecimal() else None
+    kept = slices.decode(meta.get(raw_copy.META_SLICES, ''))
+    if kept is None or not kept.source:
+        return raw_copy.Making(leased, progress=progress)
+    return raw_copy.Making(leased, len(kept.slices), kept.done, progress)
 
 
 def _used(

@@ -5,9 +5,10 @@ The lock lies on the header object of the ``.part`` image. So it follows the
 image through renames, and it is gone with the image: nothing to clean up.
 Its name differs from librbd's own ("rbd_lock"); neither sees the other.
 
-A lease that ran out while the cluster was away is simply taken again: who
-takes a lease over removes the ``.part`` first, so as long as ours is there
-and the lock is free, nobody has been at it.
+A lease that ran out while the cluster was away is simply taken again. Who
+takes a ``.part`` over and goes on with it puts the cookie of its own lease
+there (:data:`raw_copy.META_WORKER`), so that the former worker, should it be
+alive, can tell that it is not its own any more.
 """
 
 import logging
@@ -29,24 +30,34 @@ _MAY_RENEW = 1
 def held(ioctx: Any, rbd_id: str) -> bool:
     """Whether a living worker has the lease on an image; changes nothing.
 
+    :param rbd_id: internal id of the RBD image
+    :raises CephUnavailable: the cluster does not answer
+    """
+    return holders(ioctx, f'rbd_header.{rbd_id}', _NAME) > 0
+
+
+def holders(ioctx: Any, key: str, lock: str) -> int:
+    """How many hold a lock on an object; changes nothing.
+
     The bindings of 16.2 cannot list the holders of a lock, so its object
     class is asked itself (``cls_lock_get_info_op`` and ``_reply`` in Ceph's
     src/cls/lock/cls_lock_ops.h); it leaves out those that ran out.
 
-    :param rbd_id: internal id of the RBD image
+    :param key: name of the object, which need not be there
+    :raises CephUnavailable: the cluster does not answer
     """
-    name = _NAME.encode()
+    name = lock.encode()
     request = struct.pack('<I', len(name)) + name
     header = struct.pack('<BBI', 1, 1, len(request))
     try:
         with ceph.translated():
             _size, reply = ioctx.execute(
-                f'rbd_header.{rbd_id}', 'lock', 'get_info', header + request
+                key, 'lock', 'get_info', header + request
             )
     except exceptions.NotFound:
-        return False
-    (holders,) = struct.unpack_from('<I', reply, struct.calcsize('<BBI'))
-    return bool(holders)
+        return 0
+    (found,) = struct.unpack_from('<I', reply, struct.calcsize('<BBI'))
+    return int(found)
 
 
 class Lease:
@@ -57,6 +68,7 @@ class Lease:
     :param rbd_id: internal id of the RBD image
     :param duration: seconds after which it runs out if not renewed
 
+    :ivar cookie: by which its holder is known
     :ivar lost: another worker has it, or the image is gone
     """
 
@@ -64,7 +76,7 @@ class Lease:
         self._ioctx = ioctx
         self._key = f'rbd_header.{rbd_id}'
         self._duration = duration
-        self._cookie = str(uuid.uuid4())
+        self.cookie = str(uuid.uuid4())
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.lost = False
@@ -93,11 +105,27 @@ class Lease:
         self._ioctx.lock_exclusive(
             self._key,
             _NAME,
-            self._cookie,
+            self.cookie,
             'glance-rawstore conversion',
             int(self._duration),
             _MAY_RENEW,
         )
+
+    def confirm(self) -> bool:
+        """Renew it now: whether it is ours, for its whole duration.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        try:
+            with ceph.translated():
+                self._lock()
+        except exceptions.NotFound:
+            self.lost = True
+        except exceptions.CephUnavailable as exc:
+            if not isinstance(exc.__cause__, ceph.rados.ObjectBusy):
+                raise
+            self.lost = True
+        return not self.lost
 
     def _keep(self) -> None:
         while not self._stop.wait(self._duration / 3):
@@ -116,6 +144,6 @@ class Lease:
             self._thread.join()
             self._thread = None
         try:
-            self._ioctx.unlock(self._key, _NAME, self._cookie)
+            self._ioctx.unlock(self._key, _NAME, self.cookie)
         except ceph.rados.Error as exc:
             LOG.debug('Lease %s was gone already: %s', self._key, exc)

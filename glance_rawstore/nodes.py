@@ -39,6 +39,14 @@ def rbd(
     return node | {k: v for k, v in optional.items() if v}
 
 
+def window(node: Node, offset: int, size: int) -> Node:
+    """A part of a block node, in bytes, as a disk of its own.
+
+    Both must be multiples of 512 (qemu's ``block/raw-format.c``).
+    """
+    return {'driver': 'raw', 'offset': offset, 'size': size, 'file': node}
+
+
 def as_json(node: Node) -> str:
     """A node as a file name for qemu-img."""
     return 'json:' + json.dumps(node)

@@ -20,6 +20,7 @@ class Options:
 
     :param max_size: largest virtual size, in bytes
     :param object_size: of the copies, in bytes
+    :param slice_size: data of a slice, in bytes
     :param by_default: a copy of every convertible image is wished for
     """
 
@@ -38,6 +39,7 @@ class Options:
     by_default: bool = False
     retry_delay: int = 60
     retry_limit: int = 5
+    slice_size: int = units.Gi
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -67,6 +69,7 @@ class Options:
             by_default=ours.raw_cache_default,
             retry_delay=ours.retry_delay,
             retry_limit=ours.retry_limit,
+            slice_size=ours.slice_size * units.Mi,
         )
 
     def limits(self, virtual_size: int) -> child.Limits:

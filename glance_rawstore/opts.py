@@ -96,6 +96,16 @@ Requests that one conversion keeps under way to Ceph (``qemu-img -m``).
 """,
     ),
     cfg.IntOpt(
+        'slice_size',
+        default=1024,
+        min=1,
+        help="""
+Data, in MiB, after which a conversion notes what is done, so that another
+worker can go on from there when this one ends. The slices of an image with
+more than 128 times as much data are larger.
+""",
+    ),
+    cfg.IntOpt(
         'stall_timeout',
         default=300,
         min=10,

@@ -103,19 +103,24 @@ class RawPool(Removal):
     def set_progress(self, image_id: str, rbd_id: str, percent: int) -> None:
         """Note on a ``.part`` how far it is, for whoever looks.
 
+        :param percent: whole percents, 0 to 100
+        :raises Cancelled: it was deleted meanwhile, or is another's
+        """
+        self.note(image_id, rbd_id, raw_copy.META_PROGRESS, str(percent))
+
+    def note(self, image_id: str, rbd_id: str, key: str, value: str) -> None:
+        """Set image-meta of a ``.part``.
+
         Written as librbd would, but without opening the image: that makes
         every client that has it open refresh, and a librbd whose operations
         time out while it opens one may take its whole process with it.
 
-        :param percent: whole percents, 0 to 100
         :raises Cancelled: it was deleted meanwhile, or is another's
         """
         part = raw_copy.part_name(image_id)
         if directory.ids(self.ioctx, [part]).get(part) != rbd_id:
             raise exceptions.Cancelled()
-        directory.set_meta(
-            self.ioctx, rbd_id, raw_copy.META_PROGRESS, str(percent)
-        )
+        directory.set_meta(self.ioctx, rbd_id, key, value)
 
     @contextlib.contextmanager
     def _part(self, image_id: str, rbd_id: str) -> Iterator[Any]:
@@ -171,9 +176,11 @@ class RawPool(Removal):
                     keep = {raw_copy.META_BYTES_USED: str(used), **metadata}
                     for key, value in keep.items():
                         image.metadata_set(key, value)
-                    with contextlib.suppress(KeyError):  # never written
-                        image.metadata_remove(raw_copy.META_PROGRESS)
                     rbd_image.protect(image)
+                    # Not before: who finds it now need not convert again.
+                    for key in (raw_copy.META_PROGRESS, raw_copy.META_SLICES):
+                        with contextlib.suppress(KeyError):  # never written
+                            image.metadata_remove(key)
                 self._rbd.rename(self.ioctx, part, final)
         except exceptions.NotFound as exc:
             raise exceptions.Cancelled() from exc

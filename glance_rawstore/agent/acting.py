@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from glance_rawstore import attempts
 from glance_rawstore import exceptions
+from glance_rawstore import handover
 from glance_rawstore import lease
 from glance_rawstore import making
 from glance_rawstore import raw_pool
@@ -54,10 +55,11 @@ class Actor:
         self._told = told
         self.reader = Reader(catalog, pool, policy)
 
-    def act(self, image_id: str) -> bool:
+    def act(self, image_id: str) -> Action | None:
         """Do what there is to do about one image, by the facts of now.
 
-        :returns: whether its copy is to be made, which is left to the caller
+        :returns: the making of its copy, which is left to the caller; None
+            when it is not to be made
         :raises CephUnavailable: the cluster does not answer
         """
         torn.finish_trash(self._pool.ioctx, image_id)
@@ -67,7 +69,7 @@ class Actor:
             if action.kind != Kind.CONVERT:
                 self._told(action)
                 self._do(action, facts)
-        return any(action.kind == Kind.CONVERT for action in actions)
+        return next((a for a in actions if a.kind == Kind.CONVERT), None)
 
     def _do(self, action: Action, facts: Facts) -> None:
         image_id, target = action.image_id, action.target
@@ -84,6 +86,8 @@ class Actor:
                     self._pool.delete(image_id)
             case Kind.FORGET:
                 attempts.forget(self._pool.ioctx, image_id)
+            case Kind.TAKE:
+                handover.take(self._pool.ioctx, image_id)
             case _:
                 self._tell_glance(action, facts)
 

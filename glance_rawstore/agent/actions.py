@@ -17,6 +17,7 @@ class Kind(enum.StrEnum):
     SUCCEED_TASK = 'close task'
     FAIL_TASK = 'fail task'
     FORGET = 'forget attempts'
+    TAKE = 'forget handover'
     CONVERT = 'make copy'
 
 
@@ -25,7 +26,8 @@ class Action:
     """One thing to do.
 
     :param reason: for the operator
-    :param target: the RBD image's internal id, or the task's id
+    :param target: the RBD image's internal id, or the task's id; of a copy
+        to make, the task to continue, if there is one
     """
 
     kind: Kind

@@ -65,7 +65,10 @@ class Conversions:
             futures.wait(waiting)
 
     def stop(self) -> None:
-        """Stop what runs, forget what waits, and wait for the undo."""
+        """Stop what runs, forget what waits.
+
+        Waits until what runs is handed over, or undone without an agent.
+        """
         self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -93,9 +96,12 @@ class Conversions:
             options.scratch_dir, options.max_conversions, self._wait
         ):
             with raw_pool.RawPool.open(node.store.rbd) as pool:
-                if not node.actor(pool, self._told).act(image_id):
-                    return
-            LOG.info('Image %s: making its raw copy', image_id)
-            flow.run(node.job(image_id, self._stop))
+                action = node.actor(pool, self._told).act(image_id)
+            if action is None:
+                return
+            LOG.info(
+                'Image %s: making its raw copy: %s', image_id, action.reason
+            )
+            flow.run(node.job(image_id, self._stop, action.target or None))
         with raw_pool.RawPool.open(node.store.rbd) as pool:
             self._ended(image_id, pool.status(image_id) is Status.ACTIVE)

@@ -48,12 +48,14 @@ class Part:
     :param leased: a living worker has the lease on it
     :param whole: it has its snapshot, hence all of its data
     :param by_wish: as for :class:`Copy`
+    :param resumable: another worker can go on with it
     """
 
     rbd_id: str
     leased: bool = False
     whole: bool = False
     by_wish: bool = True
+    resumable: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Facts:
     :param known: Glance has, or had, such an image
     :param image: None when it was deleted
     :param rows: metadata of the locations that name its copy
+    :param handed_over: id of the task of a conversion that was handed over
     """
 
     image_id: str
@@ -100,3 +103,4 @@ class Facts:
     trashed: tuple[Trashed, ...] = ()
     tasks: tuple[Task, ...] = ()
     attempts: Attempts | None = None
+    handed_over: str | None = None

@@ -61,10 +61,16 @@ class Node:
         """Who carries plans out in an open raw pool."""
         return Actor(self.catalog, pool, self.policy, self.options, told)
 
-    def job(self, image_id: str, stop: threading.Event) -> Job:
+    def job(
+        self,
+        image_id: str,
+        stop: threading.Event,
+        task_id: str | None = None,
+    ) -> Job:
         """A conversion that nobody asked for at this moment.
 
         :param stop: ends it in good order
+        :param task_id: the task of a worker that is gone, to be continued
         """
         return Job(
             image_id=image_id,
@@ -76,6 +82,7 @@ class Node:
             stop=stop,
             resources=contextlib.ExitStack(),
             has_slot=True,
+            task_id=task_id,
         )
 
 

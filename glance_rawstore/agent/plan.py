@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glance_rawstore import formats
+from glance_rawstore.agent import workers
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.actions import Kind
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Part
-from glance_rawstore.agent.facts import Task
 from glance_rawstore.agent.policy import Policy
 from glance_rawstore.agent.policy import Wish
 from glance_rawstore.agent.policy import metadata
@@ -24,13 +24,6 @@ from glance_rawstore.agent.policy import wish
 #: Seconds that a changed image is left alone, so that the import's own
 #: conversion comes first.
 SETTLE = 5.0
-#: Seconds for which a pending task keeps others from converting. Its worker
-#: may wait for hours for a free slot, while another node has one.
-QUEUED = 30.0
-#: Seconds without a message after which a task's worker is taken for dead.
-#: A living one tells something every 10 s at least.
-ORPHANED = 60.0
-
 #: Statuses of images whose locations may be changed.
 _SETTLED = frozenset({'active', 'deactivated'})
 
@@ -44,9 +37,11 @@ def plan(facts: Facts, policy: Policy, now: float) -> list[Action]:
         return [*_reaping(facts), *_Plan(facts, policy, now).actions()]
     # Glance may have another database than this one: copies are left alone.
     found = list(_reaping(facts))
+    reason = 'no such image is known'
     if facts.attempts is not None:
-        reason = 'no such image is known'
         found.append(Action(Kind.FORGET, facts.image_id, reason))
+    if facts.handed_over is not None:
+        found.append(Action(Kind.TAKE, facts.image_id, reason))
     return found
 
 
@@ -121,6 +116,7 @@ class _Plan:
             *self._copy(),
             *self._tasks(),
             *self._attempts(),
+            *self._handover(),
             *self._conversion(),
         ]
 
@@ -176,9 +172,21 @@ class _Plan:
         if self._deletes:
             yield self._action(Kind.DELETE, self._why_not())
 
+    @property
+    def _awaited(self) -> bool:
+        """Whether a copy will be made, now or later."""
+        return self._due is not None and not self._stays
+
     def _tasks(self) -> Iterator[Action]:
+        if self._working:
+            return
+        handed_over = self._facts.handed_over
         for task in self._facts.tasks:
-            if self._working or task.idle <= ORPHANED:
+            if task.task_id == handed_over and self._awaited:
+                continue
+            if self._converts() and task == workers.continued(self._facts):
+                continue
+            if task.idle <= workers.ORPHANED and task.task_id != handed_over:
                 continue
             if self._stays:
                 yield self._action(
@@ -199,19 +207,36 @@ class _Plan:
         elif self._wish in (Wish.UNWANTED, Wish.ABSENT):
             yield self._action(Kind.FORGET, self._why_not())
 
-    def _conversion(self) -> Iterator[Action]:
+    def _handover(self) -> Iterator[Action]:
+        if self._facts.handed_over is None:
+            return
+        if self._working or self._stays:
+            yield self._action(Kind.TAKE, 'somebody has taken it')
+        elif not self._awaited:
+            yield self._action(Kind.TAKE, self._why_not())
+
+    def _converts(self) -> bool:
+        """Whether a copy is to be made now."""
         image, due = self._facts.image, self._due
         if image is None or due is None or due > self._now:
-            return
+            return False
         if self._stays or self._working or image.importing:
-            return
-        if any(map(_keeps_others_off, self._facts.tasks)):
+            return False
+        return not workers.another_is_at_it(self._facts)
+
+    def _conversion(self) -> Iterator[Action]:
+        if not self._converts():
             return
         known = self._facts.attempts
         reason = 'a copy is wanted'
-        if known is not None:
+        if self._facts.handed_over is not None:
+            reason = 'its worker has handed it over'
+        elif known is not None:
             reason = f'attempt {known.count + 1}, after: {known.error}'
-        yield self._action(Kind.CONVERT, reason)
+        task = workers.continued(self._facts)
+        yield self._action(
+            Kind.CONVERT, reason, task.task_id if task is not None else ''
+        )
 
 
 def _split(part: Part | None) -> tuple[bool, bool]:
@@ -219,10 +244,3 @@ def _split(part: Part | None) -> tuple[bool, bool]:
     if part is None:
         return False, False
     return part.leased, not part.leased
-
-
-def _keeps_others_off(task: Task) -> bool:
-    """Whether the worker of an open task is to be left to its work."""
-    if task.idle > ORPHANED:
-        return False
-    return task.status != 'pending' or task.age < QUEUED

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator
 
 from glance_rawstore import attempts
 from glance_rawstore import exceptions
+from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
+from glance_rawstore import resuming
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Image
@@ -95,6 +97,7 @@ class Reader:
             trashed=tuple(map(self._trashed, mine)),
             tasks=self._open(tasks),
             attempts=attempts.read(self._pool.ioctx, image_id),
+            handed_over=handover.offered(self._pool.ioctx, image_id),
         )
 
     def all(self) -> Iterator[Facts]:
@@ -115,7 +118,8 @@ class Reader:
             tasks[task.image_id].append(task)
         found = self._listing()
         known = attempts.read_all(self._pool.ioctx)
-        for image_id in sorted({*images, *tasks, *found, *known}):
+        offered = handover.all_offered(self._pool.ioctx)
+        for image_id in sorted({*images, *tasks, *found, *known, *offered}):
             image = images.get(image_id) or self._catalog.image(image_id)
             here = found.get(image_id, _Found())
             yield self._facts(
@@ -127,6 +131,7 @@ class Reader:
                 trashed=tuple(map(self._trashed, here.trashed)),
                 tasks=self._open(tasks[image_id]),
                 attempts=known.get(image_id),
+                handed_over=offered.get(image_id),
             )
 
     def _facts(
@@ -223,6 +228,7 @@ class Reader:
             leased=lease.held(self._pool.ioctx, rbd_id),
             whole=raw_copy.SNAPSHOT in snapshots,
             by_wish=raw_copy.META_BY_WISH in meta,
+            resumable=resuming.saved(self._pool, rbd_id) is not None,
         )
 
     def _trashed(self, rbd_id: str) -> Trashed:

@@ -22,6 +22,7 @@ from glance_rawstore import stores
 from glance_rawstore.agent import leftovers
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.converting import Conversions
+from glance_rawstore.agent.listening import Listener
 from glance_rawstore.agent.node import Node
 from glance_rawstore.tasks import progress
 
@@ -110,6 +111,7 @@ class Reconciler(_Loop):
         self._interval = interval
         self._node: Node | None = None
         self._conversions: Conversions | None = None
+        self._listener: Listener | None = None
 
     def interval(self) -> float:
         """``reconcile_interval``; shorter until the start has succeeded."""
@@ -120,6 +122,7 @@ class Reconciler(_Loop):
         if self._node is None or self._conversions is None:
             self._node = Node.start(self._files, self._store)
             self._conversions = Conversions(self._node)
+            self._listen(self._node, self._conversions)
         started = time.monotonic()
         leftovers.remove(self._node.options.scratch_dir)
         wanted, failed = reconciling.reconcile(self._node)
@@ -133,11 +136,22 @@ class Reconciler(_Loop):
             )
         self._conversions.offer(wanted)
 
+    def _listen(self, node: Node, conversions: Conversions) -> None:
+        if node.policy.makes:
+            self._listener = Listener(node.store.rbd, conversions.offer)
+            self._listener.start()
+
     def terminate(self) -> None:
-        """End soon; what is converted is undone, and left to others."""
+        """End soon; what is converted is handed over.
+
+        We are there ourselves until it is, so even the last agent hands over:
+        to the next one that starts.
+        """
         super().terminate()
         if self._conversions is not None:
             self._conversions.stop()
+        if self._listener is not None:
+            self._listener.stop()
 
 
 def run(

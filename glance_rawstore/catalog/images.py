@@ -30,6 +30,8 @@ class Image:
 
     :param updated_at: when somebody changed it last, in seconds since the
         epoch; what happens to a location does not count
+    :param digest: Glance's hash of the original, or its MD5; empty if it has
+        neither
     """
 
     image_id: str
@@ -42,6 +44,14 @@ class Image:
     properties: dict[str, str]
     locations: tuple[dict[str, Any], ...]
     updated_at: float = 0.0
+    digest: str = ''
+
+    @property
+    def content(self) -> str:
+        """What tells the original from any other; empty if not known."""
+        if not self.digest:
+            return ''
+        return f'{self.disk_format}/{self.size}/{self.digest}'
 
     @property
     def import_task(self) -> str | None:
@@ -80,6 +90,7 @@ class Images(Database):
             properties=self._properties(found['properties']),
             locations=tuple(self._plain(row) for row in found['locations']),
             updated_at=epoch(found['updated_at']),
+            digest=found['os_hash_value'] or found['checksum'] or '',
         )
 
     def _properties(self, rows: list[dict[str, Any]]) -> dict[str, str]:

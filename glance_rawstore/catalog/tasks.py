@@ -19,6 +19,8 @@ LOG = logging.getLogger(__name__)
 _TASK_TYPE = 'api_image_import'
 #: What tells our tasks from imports.
 _METHOD = 'raw-cache'
+#: Statuses of a task that has not ended.
+_OPEN = ('pending', 'processing')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Tasks(Database):
     def open_tasks(self) -> list[CopyTask]:
         """The tasks about raw copies that have not ended."""
         found = []
-        for status in ('pending', 'processing'):
+        for status in _OPEN:
             for task in self._open(status):
                 full = self._db.task_get(self._context, task['id'])
                 if _is_of_copy(full):
@@ -155,20 +157,22 @@ class Tasks(Database):
 
     @write
     def begin_task(self, task_id: str, message: str) -> None:
-        """Set a pending task to processing."""
+        """Set a task to processing, unless it is, as one that goes on."""
 
         def change(task: Any) -> None:
-            task.begin_processing()
+            if task.status != 'processing':
+                task.begin_processing()
             task.message = message
 
         self._change(task_id, change)
 
     @write
     def report(self, task_id: str, message: str) -> None:
-        """Set a task's message."""
+        """Set the message of a task that has not ended."""
 
         def change(task: Any) -> None:
-            task.message = message
+            if task.status in _OPEN:
+                task.message = message
 
         self._change(task_id, change)
 

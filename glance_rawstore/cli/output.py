@@ -2,6 +2,7 @@
 """Tables for a terminal, plain text for a pipe, JSON for programs."""
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -45,6 +46,7 @@ def age(copy: raw_copy.RawCopy) -> str:
 def as_dict(copy: raw_copy.RawCopy) -> dict[str, Any]:
     """A copy for a program; the names carry the units."""
     children = copy.children
+    making = copy.making
     return {
         'image_id': copy.image_id,
         'status': str(copy.status),
@@ -56,6 +58,7 @@ def as_dict(copy: raw_copy.RawCopy) -> dict[str, Any]:
         'rbd_image': copy.rbd_name,
         'rbd_id': copy.rbd_id,
         'source_format': copy.source_format,
+        'making': None if making is None else dataclasses.asdict(making),
     }
 
 

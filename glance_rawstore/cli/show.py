@@ -39,12 +39,27 @@ def _rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
     return [
         ('image', copy.image_id),
         ('status', str(copy.status)),
+        *(_making_rows(copy.making) if copy.making is not None else ()),
         ('virtual size', output.size(copy.virtual_size)),
         ('used', output.size(copy.bytes_used)),
         ('age', output.age(copy)),
         ('made from', copy.source_format or '-'),
         ('rbd image', f'{copy.pool}/{copy.rbd_name} (id {copy.rbd_id})'),
         ('clones', ', '.join(clones) or 'none'),
+    ]
+
+
+def _making_rows(making: raw_copy.Making) -> list[tuple[str, str]]:
+    slices = '-'
+    if making.slices is not None:
+        slices = f'{making.slices_done} of {making.slices} done'
+    waits = 'nobody; an agent goes on'
+    if making.slices is None:
+        waits = 'nobody; an agent begins anew'
+    return [
+        ('progress', f'{making.progress or 0}%'),
+        ('slices', slices),
+        ('made by', 'a living worker' if making.leased else waits),
     ]
 
 

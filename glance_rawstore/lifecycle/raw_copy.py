@@ -33,6 +33,11 @@ META_BY_WISH = META_PREFIX + 'by_wish'
 META_BYTES_USED = META_PREFIX + 'bytes_used'
 #: Whole percents as a string, "0" to "100"; on a ``.part`` only.
 META_PROGRESS = META_PREFIX + 'progress'
+#: What is done, see :mod:`glance_rawstore.lifecycle.slices`; on a ``.part``
+#: only.
+META_SLICES = META_PREFIX + 'slices'
+#: Cookie of the lease of who makes it, or made it.
+META_WORKER = META_PREFIX + 'worker'
 
 _NAME = re.compile(
     r'(?P<image_id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'
@@ -102,12 +107,29 @@ def location_metadata(
 
 
 @dataclasses.dataclass(frozen=True)
+class Making:
+    """How far the making of a copy is.
+
+    :param leased: a living worker is at it
+    :param slices: of the disk; None where they are not known, so that
+        nobody can go on when the worker is gone
+    :param progress: in percent, as it was noted last
+    """
+
+    leased: bool
+    slices: int | None = None
+    slices_done: int = 0
+    progress: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class RawCopy:
     """A raw copy as it lies in the raw pool.
 
     Sizes are in bytes; ``created`` is in seconds since the epoch;
     ``bytes_used`` is None where it is not known; ``children`` is None where
-    there are some that may not be seen.
+    there are some that may not be seen; ``making`` is None unless it is
+    pending.
     """
 
     image_id: str
@@ -120,3 +142,4 @@ class RawCopy:
     rbd_name: str
     rbd_id: str
     source_format: str | None = None
+    making: Making | None = None

@@ -13,12 +13,15 @@ from taskflow.types import failure
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import formats
+from glance_rawstore import handover
 from glance_rawstore import making
 from glance_rawstore import safety
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.part import Part
 from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import progress
+from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import reason
@@ -32,19 +35,32 @@ class Reserve(Step):
 
     default_provides = 'part'
 
-    def execute(self, image: Image) -> making.Part:
-        """Reserve; takes over what a dead worker left.
+    def execute(self, image: Image) -> Part:
+        """Reserve; goes on with what a dead worker left, if it can.
 
         :raises LeaseHeld: a living worker is making this copy
         :raises CopyExists: it is made already
         """
-        return making.reserve(
-            self.job.raw_pool, image.image_id, self.job.options
+        pool = self.job.raw_pool
+        part = making.reserve(
+            pool, image.image_id, self.job.options, image.content
         )
+        # At worst it is offered once more, and seen to be taken.
+        with contextlib.suppress(exceptions.RawStoreError):
+            handover.take(pool.ioctx, image.image_id)
+        return part
 
-    def revert(self, result: Any, **_kwargs: Any) -> None:
-        """Remove the ``.part``, and give up the lease."""
+    def revert(
+        self,
+        result: Any,
+        flow_failures: dict[str, failure.Failure],
+        **_kwargs: Any,
+    ) -> None:
+        """Remove the ``.part``, if nobody goes on; give up the lease."""
         if isinstance(result, failure.Failure):
+            return
+        if self.job.hands_over(reason(flow_failures)):
+            result.release()
             return
         # A process that ends does not wait; what is trashed is reaped later.
         patience = 0.0 if self.job.stop.is_set() else _WATCH_TIMEOUT
@@ -100,7 +116,7 @@ class Measure(Step):
 
     def execute(
         self,
-        part: making.Part,
+        part: Part,
         original: originals.Original,
         verdict: safety.Verdict,
     ) -> convert.Info:
@@ -117,7 +133,7 @@ class Convert(Step):
 
     def execute(
         self,
-        part: making.Part,
+        part: Part,
         original: originals.Original,
         verdict: safety.Verdict,
         info: convert.Info,
@@ -128,7 +144,7 @@ class Convert(Step):
         :raises ConversionFailed: see :mod:`glance_rawstore.convert`
         :raises Cancelled: the copy, the image or our process goes away
         """
-        done = progress.Conversion(info.allocated)
+        done = progress.Conversion(info.allocated, part.resumed_at)
         original.note_others()
         with self.telling(task_id, done):
             part.fill(
@@ -136,12 +152,13 @@ class Convert(Step):
                 verdict,
                 done.update,
                 lambda: self._stop(original),
+                lambda: trying.advanced(self.job),
             )
 
     def _stop(self, original: originals.Original) -> Exception | None:
         """Why a running conversion shall stop, besides what the copy says."""
         if self.job.stop.is_set():
-            return self.job.interrupted()
+            return exceptions.Interrupted()
         original.note_readers()
         if self.job.catalog.image(self.job.image_id) is None:
             return exceptions.ImageDeleted()
@@ -154,7 +171,7 @@ class Commit(Step):
     default_provides = 'bytes_used'
 
     def execute(
-        self, part: making.Part, verdict: safety.Verdict, task_id: str
+        self, part: Part, verdict: safety.Verdict, task_id: str
     ) -> int:
         """Commit; returns the bytes that the copy uses.
 
@@ -169,11 +186,11 @@ class Commit(Step):
                 }
             )
 
-    def revert(self, result: Any, part: making.Part, **_kwargs: Any) -> None:
+    def revert(self, result: Any, part: Part, **_kwargs: Any) -> None:
         """Delete the committed copy; clones made meanwhile keep theirs."""
         if not isinstance(result, failure.Failure):
             insist(lambda: self._delete(part))
 
-    def _delete(self, part: making.Part) -> None:
+    def _delete(self, part: Part) -> None:
         with contextlib.suppress(exceptions.NotFound):
             part.pool.delete(part.image_id)

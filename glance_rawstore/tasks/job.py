@@ -6,6 +6,7 @@ import dataclasses
 import threading
 
 from glance_rawstore import exceptions
+from glance_rawstore import handover
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.catalog import Catalog
@@ -26,6 +27,8 @@ class Job:
     :param attempt: what was known of attempts before this one, once it is
         counted
     :param counted: this attempt is counted in Ceph
+    :param task_id: the task of a worker that is gone, to be continued
+    :param attended: there is an agent to hand over to; None until asked
     """
 
     image_id: str
@@ -40,23 +43,35 @@ class Job:
     has_slot: bool = False
     attempt: Attempts | None = None
     counted: bool = False
+    task_id: str | None = None
+    attended: bool | None = None
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless the job shall stop.
 
-        :raises Cancelled: the process ends, or the image is gone
+        :raises Interrupted: the process ends
+        :raises ImageDeleted: the image is gone
         """
         if self.stop.wait(seconds):
-            raise self.interrupted()
+            raise exceptions.Interrupted()
         if self.catalog.image(self.image_id) is None:
             raise exceptions.ImageDeleted()
 
-    @staticmethod
-    def interrupted() -> exceptions.Cancelled:
-        """What ends a job whose process ends."""
-        return exceptions.Cancelled(
-            'The conversion was interrupted by a restart of the image service.'
-        )
+    def hands_over(self, why: Exception) -> bool:
+        """Whether somebody goes on with what is left as it is.
+
+        Where no agent is, nobody would: then all is undone.
+
+        :param why: the job ends
+        """
+        if not isinstance(why, exceptions.Interrupted):
+            return False
+        if self.attended is None:
+            try:
+                self.attended = handover.attended(self.raw_pool.ioctx)
+            except exceptions.RawStoreError:
+                self.attended = False
+        return self.attended
 
     @property
     def raw_pool(self) -> raw_pool.RawPool:

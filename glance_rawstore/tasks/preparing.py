@@ -9,6 +9,7 @@ from taskflow.types import failure
 
 from glance_rawstore import exceptions
 from glance_rawstore import formats
+from glance_rawstore import handover
 from glance_rawstore import slots
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Image
@@ -45,7 +46,12 @@ class OpenTask(Step):
     default_provides = 'task_id'
 
     def execute(self, image: Image) -> str:
-        """Create it as pending."""
+        """Create it as pending, or go on with that of a dead worker."""
+        if self.job.task_id is not None:
+            self.job.catalog.report(
+                self.job.task_id, 'Going on with the raw copy.'
+            )
+            return self.job.task_id
         return self.job.catalog.create_task(
             image,
             self.job.store.name,
@@ -72,7 +78,22 @@ class OpenTask(Step):
         except exceptions.Cancelled as exc:
             LOG.debug('Image %s: %s', image.image_id, exc)
         trying.made_none(self.job, image, why)
-        insist(lambda: self._close(result, why))
+        if self.job.hands_over(why):
+            insist(lambda: self._hand_over(result))
+        elif not self._is_of_another(why):
+            insist(lambda: self._close(result, why))
+
+    def _hand_over(self, task_id: str) -> None:
+        self.job.catalog.report(
+            task_id, 'Waiting for another worker to go on.'
+        )
+        handover.offer(self.job.raw_pool.ioctx, self.job.image_id, task_id)
+
+    def _is_of_another(self, why: Exception) -> bool:
+        """Whether who has the copy now has the task as well."""
+        if isinstance(why, exceptions.LeaseHeld):
+            return self.job.task_id is not None
+        return isinstance(why, exceptions.LeaseLost)
 
     def _close(self, task_id: str, why: Exception) -> None:
         catalog = self.job.catalog

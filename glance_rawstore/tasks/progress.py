@@ -28,18 +28,24 @@ def duration(seconds: float) -> str:
     return f'{minutes} min {rest} s' if minutes else f'{rest} s'
 
 
-def message(done: float, total: int, elapsed: float) -> str:
+def message(
+    done: float, total: int, elapsed: float, resumed_at: float = 0.0
+) -> str:
     """The message of a running conversion.
 
     :param done: part done, 0.0 to 1.0
     :param total: bytes of data that will be written
     :param elapsed: seconds since the start
+    :param resumed_at: part that was done at the start, 0.0 to 1.0
     """
     written = done * total
     text = f'Converting to raw: {done:.0%} ({_of(written, total)} written'
-    if done > 0 and elapsed > 0:
-        rate = written / elapsed
-        left = duration(elapsed / done - elapsed)
+    if resumed_at:
+        text += f', resumed at {resumed_at:.0%}'
+    here = done - resumed_at
+    if here > 0 and elapsed > 0:
+        rate = here * total / elapsed
+        left = duration((1 - done) / here * elapsed)
         text += f', {humanize.naturalsize(rate, binary=True, format="%.0f")}'
         text += f'/s, about {left} left'
     return text + ')'
@@ -57,11 +63,13 @@ class Conversion:
     """How far a conversion is.
 
     :param total: bytes of data that will be written
+    :param resumed_at: part that is done already, 0.0 to 1.0
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, resumed_at: float = 0.0) -> None:
         self._total = total
-        self._done = 0.0
+        self._resumed_at = resumed_at
+        self._done = resumed_at
         self._started = time.monotonic()
 
     def update(self, done: float) -> None:
@@ -71,7 +79,7 @@ class Conversion:
     def __call__(self) -> str:
         """The message of now."""
         elapsed = time.monotonic() - self._started
-        return message(self._done, self._total, elapsed)
+        return message(self._done, self._total, elapsed, self._resumed_at)
 
 
 class Elapsed:

@@ -8,15 +8,16 @@ from taskflow.types import failure
 
 from glance_rawstore import convert
 from glance_rawstore import exceptions
-from glance_rawstore import making
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import states
+from glance_rawstore.part import Part
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import POLL
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import put_location
+from glance_rawstore.tasks.step import reason
 
 
 class WaitUntilImported(Step):
@@ -41,14 +42,22 @@ class ReserveLocation(Step):
 
     default_provides = 'url'
 
-    def execute(self, part: making.Part, weight: int) -> str:
+    def execute(self, part: Part, weight: int) -> str:
         """Add the row; returns the location's URL."""
         url = part.pool.url(part.image_id)
         put_location(self.job, url, states.Status.PENDING, weight)
         return url
 
-    def revert(self, result: Any, **_kwargs: Any) -> None:
-        """Remove the row."""
+    def revert(
+        self,
+        result: Any,
+        flow_failures: dict[str, failure.Failure],
+        **_kwargs: Any,
+    ) -> None:
+        """Remove the row, unless somebody goes on."""
+        why = reason(flow_failures)
+        if isinstance(why, exceptions.LeaseLost) or self.job.hands_over(why):
+            return
         if not isinstance(result, failure.Failure):
             catalog, image_id = self.job.catalog, self.job.image_id
             insist(lambda: catalog.remove_location(image_id, result))
@@ -87,7 +96,7 @@ class CloseTask(Step):
 
     def execute(
         self,
-        part: making.Part,
+        part: Part,
         info: convert.Info,
         bytes_used: int,
         started: float,
@@ -106,7 +115,12 @@ class CloseTask(Step):
         }
         text = (
             f'The raw copy is ready: {progress.size(bytes_used)} used, made '
-            f'in {progress.duration(seconds)}.'
+            f'in {progress.duration(seconds)}'
         )
+        if part.resumed_at:
+            result['resumed_at_percent'] = int(100 * part.resumed_at)
+            text += f', resumed at {part.resumed_at:.0%}'
         # The copy is there, and maybe cloned: an error here undoes nothing.
-        insist(lambda: self.job.catalog.succeed_task(task_id, result, text))
+        insist(
+            lambda: self.job.catalog.succeed_task(task_id, result, f'{text}.')
+        )

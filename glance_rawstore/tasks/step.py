@@ -76,7 +76,7 @@ class Step(task.Task):  # type: ignore[misc]
                 if image.status != 'active' and image.import_task is None:
                     raise exceptions.Cancelled('The import did not succeed.')
             if self.job.stop.wait(POLL):
-                raise self.job.interrupted()
+                raise exceptions.Interrupted()
 
     def await_end_of_import(self, image: Image) -> Image:
         """Look until the import that held an image has ended.

@@ -63,6 +63,16 @@ class CountAttempt(Step):
         count(self.job, image)
 
 
+def advanced(job: Job) -> None:
+    """Take the count back: a slice is done.
+
+    Should its worker be killed now, it was of use, and the next one gets
+    further.
+    """
+    with _tolerant(job):
+        _take_back(job)
+
+
 def made(job: Job) -> None:
     """Forget the attempts that failed: this one has not."""
     with _tolerant(job):

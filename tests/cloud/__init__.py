@@ -12,6 +12,8 @@ Everything listens on 127.0.0.1 and is gone afterwards.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -206,6 +208,11 @@ class Cloud(fixtures.Fixture):
         """Stop and start the API."""
         self.stop()
         self.start()
+
+    def reload(self) -> None:
+        """Ask the API to replace its workers in good order; does not wait."""
+        assert self._api is not None
+        os.kill(self._api.pid, signal.SIGHUP)
 
     def kill(self) -> None:
         """Kill the API, its workers and what they run, as a crash would."""

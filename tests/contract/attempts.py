@@ -4,6 +4,7 @@
 import dataclasses
 
 from glance_rawstore import attempts
+from glance_rawstore import omap
 from glance_rawstore.lifecycle.attempts import Attempts
 
 ONE = Attempts(1, False, 'The pool for raw copies is full.', 17.0, '1/2')
@@ -42,7 +43,7 @@ class AttemptsContract:
         assert attempts.read_all(world.pool.ioctx) == {'two': TWO}
 
     def test_all_are_read_however_many_there_are(self, world, monkeypatch):
-        monkeypatch.setattr(attempts, '_PAGE', 2)
+        monkeypatch.setattr(omap, '_PAGE', 2)
         for number in range(5):
             attempts.write(world.pool.ioctx, f'image-{number}', ONE)
 

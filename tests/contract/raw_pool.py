@@ -30,9 +30,9 @@ STEPS = (
     mapped,
     lambda image: image.rebuild_object_map(),
     lambda image: image.metadata_set(raw_copy.META_BYTES_USED, '0'),
-    lambda image: image.metadata_remove(raw_copy.META_PROGRESS),
     lambda image: image.create_snap(raw_copy.SNAPSHOT),
     lambda image: image.protect_snap(raw_copy.SNAPSHOT),
+    lambda image: image.metadata_remove(raw_copy.META_PROGRESS),
 )
 
 

@@ -77,9 +77,11 @@ class World(abc.ABC):
         """Internal id of the ``.part`` of an image, empty without one."""
         return self.pool.rbd_id(raw_copy.part_name(image_id)) or ''
 
-    def write(self, image_id: str, data: bytes = DATA) -> None:
+    def write(
+        self, image_id: str, data: bytes = DATA, offset: int = 0
+    ) -> None:
         with self.pool.image(raw_copy.part_name(image_id)) as image:
-            image.write(data, 0)
+            image.write(data, offset)
 
     def copy(self, image_id: str | None = None) -> tuple[str, str]:
         """Make a copy, whole; its image's id and its own."""

@@ -174,10 +174,14 @@ class FakeCatalog:
         return True
 
     def begin_task(self, task_id: str, message: str) -> None:
-        self._move(task_id, 'processing', message)
+        if self.tasks[task_id].status == 'processing':
+            self.report(task_id, message)
+        else:
+            self._move(task_id, 'processing', message)
 
     def report(self, task_id: str, message: str) -> None:
-        self.tasks[task_id].messages.append(message)
+        if self.tasks[task_id].status in ('pending', 'processing'):
+            self.tasks[task_id].messages.append(message)
 
     def succeed_task(
         self, task_id: str, result: dict[str, Any], message: str

@@ -87,6 +87,8 @@ class Pool:
         from the first image on
     :ivar strays: objects that belong to no image
     :ivar omaps: key-value maps of such objects
+    :ivar shared: shared locks on such objects, by object and lock: until
+        when each holder has it
     """
 
     name: str
@@ -100,6 +102,9 @@ class Pool:
     strays: set[str] = dataclasses.field(default_factory=set)
     omaps: dict[str, dict[str, bytes]] = dataclasses.field(
         default_factory=dict
+    )
+    shared: dict[tuple[str, str], dict[tuple[str, str], float]] = (
+        dataclasses.field(default_factory=dict)
     )
 
     def every_image(self) -> Iterator[Image]:

@@ -146,6 +146,16 @@ class Image(Snapshots):
         return len(data)
 
     @operation
+    def write_zeroes(self, offset: int, length: int) -> None:
+        if self._read_only:
+            raise error(errno.EROFS, 'opened read-only')
+        end, kept = offset + length, []
+        for at, data in self._image.log:
+            kept.append((at, data[: max(0, offset - at)]))
+            kept.append((max(at, end), data[max(0, end - at) :]))
+        self._image.log = [(at, data) for at, data in kept if data]
+
+    @operation
     def flatten(self) -> None:
         self._image.log[:0] = ceph.inherited(self._image.parent)
         self.ioctx.cluster.detach(self._image)

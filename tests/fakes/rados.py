@@ -237,15 +237,18 @@ class Ioctx:
         """The object class of locks, asked who holds one."""
         assert (cls, method) == ('lock', 'get_info'), 'not needed yet'
         image = self._image(key)
-        if image is None:
+        if image is None and not self._is_there(key):
             raise _error(errno.ENOENT, f'failed to execute on {key}')
         version, compat, size = struct.unpack_from('<BBI', data)
         body = data[struct.calcsize('<BBI') :]
         assert (version, compat, size) == (1, 1, len(body))
         (length,) = struct.unpack_from('<I', body)
-        lock = image.locks.get(body[4 : 4 + length].decode())
-        held = lock is not None and lock.until > self.cluster.clock()
-        reply = struct.pack('<I', int(held))
+        name = body[4 : 4 + length].decode()
+        lock = image.locks.get(name) if image else None
+        until = list(self.pool.shared.get((key, name), {}).values())
+        until += [lock.until] if lock else []
+        held = sum(moment > self.cluster.clock() for moment in until)
+        reply = struct.pack('<I', held)
         reply = struct.pack('<BBI', 1, 1, len(reply)) + reply
         return len(reply), reply
 
@@ -281,8 +284,29 @@ class Ioctx:
         until = now + duration if duration else float('inf')
         image.locks[name] = ceph.Lock(mine, until)
 
+    def lock_shared(
+        self,
+        key: str,
+        name: str,
+        cookie: str,
+        tag: str,
+        desc: str = '',
+        duration: int | None = None,
+        flags: int = 0,
+    ) -> None:
+        assert self._image(key) is None, 'not needed yet'
+        assert duration, 'not needed yet'
+        self._create(key)
+        assert flags & _MAY_RENEW, 'not needed yet'
+        holders = self.pool.shared.setdefault((key, name), {})
+        until = self.cluster.clock() + duration
+        holders[self.client.address, cookie] = until
+
     def unlock(self, key: str, name: str, cookie: str) -> None:
         image = self._image(key)
+        shared = self.pool.shared.get((key, name), {})
+        if shared.pop((self.client.address, cookie), 0) > self.cluster.clock():
+            return
         present = image.locks.get(name) if image else None
         mine = (self.client.address, cookie)
         if (

@@ -15,7 +15,9 @@ from typing import Any
 
 from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
+from glance_rawstore import resuming
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.tasks import flow
 from glance_rawstore.tasks import progress
 
@@ -26,6 +28,8 @@ VARIABLE = 'TEST_KILL_AT'
 STEPS = tuple(step.__name__ for step in flow.STEPS)
 #: Points within a step.
 CONVERTING = 'Convert, in its middle'
+WRITTEN = 'Convert, slice not noted'
+BETWEEN = 'Convert, between slices'
 SNAPSHOT = 'Commit, snapshot taken'
 PROTECTED = 'Commit, snapshot protected'
 RENAMED = 'Commit, renamed'
@@ -84,6 +88,19 @@ def _of(image: Any) -> str:
     return parsed[0] if parsed else ''
 
 
+def _saving(save: Callable[..., None]) -> Callable[..., None]:
+    """Points before and after the note that a slice is done."""
+
+    def saving(pool: Any, image_id: str, rbd_id: str, kept: Slices) -> None:
+        if kept.done:
+            reached(WRITTEN, image_id)
+        save(pool, image_id, rbd_id, kept)
+        if kept.done and kept.left():
+            reached(BETWEEN, image_id)
+
+    return saving
+
+
 def install() -> None:
     """Put the points into this process."""
     for step in flow.STEPS:
@@ -91,6 +108,7 @@ def install() -> None:
     _after(raw_pool.RawPool, 'commit', RENAMED)
     _after(raw_pool.RawPool, '_trash', TRASHED)
     _after(rbd_image, 'remove_snapshots', BARE)
+    resuming.save = _saving(resuming.save)
     protect = rbd_image.protect
     update = progress.Conversion.update
 

@@ -15,6 +15,7 @@ from glanceclient import exc
 
 from glance_rawstore import attempts
 from glance_rawstore import ceph
+from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
 from glance_rawstore.lifecycle import raw_copy
@@ -194,6 +195,7 @@ class Pool:
         kept = {
             *('rbd_directory', 'rbd_info', 'rbd_trash', 'rbd_children'),
             attempts.OBJECT,
+            handover.OBJECT,
         }
         with raw_pool.RawPool.open(self.settings) as pool:
             found = [str(item.key) for item in pool.ioctx.list_objects()]

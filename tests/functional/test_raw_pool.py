@@ -23,6 +23,7 @@ from tests.contract.clones import CloneContract
 from tests.contract.clones import consumer
 from tests.contract.directory import DirectoryContract
 from tests.contract.discard import DiscardContract
+from tests.contract.handover import HandoverContract
 from tests.contract.inventory import InventoryContract
 from tests.contract.lease import LeaseContract
 from tests.contract.mishaps import AwayContract
@@ -188,6 +189,10 @@ class TestLease(LeaseContract):
 
 
 class TestAttempts(AttemptsContract):
+    """In Ceph."""
+
+
+class TestHandover(HandoverContract):
     """In Ceph."""
 
 

@@ -29,16 +29,28 @@ EDGES = (
         'child',
         'catalog',
     ),
-    *('directory', 'torn', 'sources', 'slots', 'making', 'ingest'),
-    'importing',
-    *('stores', 'options', 'opts', 'attempts'),
+    *(
+        'directory',
+        'torn',
+        'sources',
+        'slots',
+        'making',
+        'part',
+        'resuming',
+        'ingest',
+        'importing',
+    ),
+    *('stores', 'options', 'opts', 'attempts', 'omap', 'handover'),
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),
     *('nodes', 'exceptions'),
 )
 # What decides within a door, and is held to the rules of the core.
-PURE = ('agent.facts', 'agent.policy', 'agent.actions', 'agent.plan')
+PURE = tuple(
+    f'agent.{name}'
+    for name in ('facts', 'policy', 'workers', 'actions', 'plan')
+)
 # What the core takes from outside the standard library, and where.
 CORE_LIBRARIES = {
     name: {'oslo_utils'} for name in ('safety', 'formats', 'wishes')

@@ -92,7 +92,10 @@ class Converter:
         self.limits = limits
         return self
 
-    def convert(self, source, target, requests, calls):
+    def info(self, source):
+        return convert.Info(SIZE, len(self._data))
+
+    def convert(self, source, target, requests, calls, window=None):
         self.source, self.target = source, target
         self.requests, self.calls = requests, calls
         calls.progress(1.0)
@@ -112,7 +115,7 @@ class TestFill:
             converter = Converter(world, data)
             monkeypatch.setattr(convert, 'QemuImg', converter)
             part = reserve()
-            world.pool.resize(ID, part.rbd_id, SIZE)
+            part.measure(Source(), VERDICT)
             part.fill(Source(), VERDICT, **calls)
             return converter
 
@@ -123,7 +126,7 @@ class TestFill:
 
         converter = fill(progress=told.append)
 
-        assert told == [1.0]
+        assert told == [0.0, 1.0]
         assert converter.source == nodes.source('qcow2', Source().node)
         assert converter.target == {
             'driver': 'rbd',

@@ -193,6 +193,114 @@ def but(facts, **changes):
             id='worker died, image deleted',
         ),
         pytest.param(
+            but(
+                WANTED,
+                part=Part('p', resumable=True),
+                tasks=(Task('t', 'processing', 99, 31),),
+            ),
+            ['make copy'],
+            id='its worker lost the lease, and its task goes on',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                part=Part('p', resumable=True),
+                tasks=(
+                    Task('t', 'processing', 99, 31),
+                    Task('u', 'processing', 99, 61),
+                ),
+            ),
+            ['make copy'],
+            id='of two tasks the one that was left first goes on',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                part=Part('p', resumable=True),
+                tasks=(
+                    Task('t', 'processing', 99, 62),
+                    Task('u', 'processing', 99, 61),
+                ),
+            ),
+            ['fail task', 'make copy'],
+            id='one task goes on, not two',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                part=Part('p', resumable=True),
+                tasks=(Task('t', 'pending', 29, 5),),
+            ),
+            [],
+            id='another is about to go on',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                part=Part('p', resumable=True),
+                tasks=(Task('t', 'processing', 99, 1),),
+                handed_over='t',
+            ),
+            ['make copy'],
+            id='handed over',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                tasks=(Task('t', 'pending', 9, 1),),
+                handed_over='t',
+            ),
+            ['make copy'],
+            id='handed over before it was begun',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                image=image(importing=True),
+                part=Part('p', resumable=True),
+                tasks=(Task('t', 'processing', 99, 61),),
+                handed_over='t',
+            ),
+            [],
+            id='handed over, to wait',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                image=image('no'),
+                part=Part('p', resumable=True),
+                rows=(row(Status.PENDING),),
+                tasks=(Task('t', 'processing', 99, 1),),
+                handed_over='t',
+            ),
+            [
+                'clear dead part',
+                'remove location',
+                'fail task',
+                'forget handover',
+            ],
+            id='handed over, and not wanted any more',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                part=Part('p', leased=True, resumable=True),
+                tasks=(Task('t', 'processing', 99, 1),),
+                handed_over='t',
+            ),
+            ['forget handover'],
+            id='handed over and taken',
+        ),
+        pytest.param(
+            but(
+                DONE,
+                tasks=(Task('t', 'processing', 99, 1),),
+                handed_over='t',
+            ),
+            ['close task', 'forget handover'],
+            id='handed over when it was done',
+        ),
+        pytest.param(
             but(WANTED, part=Part('p', whole=True)),
             ['finish commit', 'put location'],
             id='the commit was interrupted',
@@ -288,6 +396,22 @@ def test_a_second_raw_store_gets_no_copies_but_is_kept_in_order():
     assert planned(but(DONE, rows=()), policy) == ['put location']
 
 
+def test_the_copy_says_which_task_goes_on():
+    left = Task('t', 'processing', 99, 62), Task('u', 'processing', 99, 61)
+    part = Part('p', resumable=True)
+
+    def target(**facts):
+        actions = plan.plan(but(WANTED, **facts), POLICY, NOW)
+        return actions[-1].target
+
+    assert target() == ''
+    assert target(tasks=left) == '', 'there is nothing to go on with'
+    assert target(tasks=left, part=part) == 't'
+    assert target(tasks=left, part=part, handed_over='u') == 'u'
+    assert target(tasks=left, handed_over='u') == 'u'
+    assert target(part=part, handed_over='ended') == ''
+
+
 def test_every_action_says_why():
     facts = but(WANTED, attempts=failed(2))
 
@@ -322,7 +446,12 @@ everything = st.builds(
     copy=st.none() | st.builds(Copy, st.just('c'), st.booleans()),
     part=st.none()
     | st.builds(
-        Part, st.just('p'), st.booleans(), st.booleans(), st.booleans()
+        Part,
+        st.just('p'),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
     ),
     trashed=st.lists(
         st.builds(Trashed, st.sampled_from('xyz'), st.booleans()),
@@ -347,6 +476,7 @@ everything = st.builds(
         st.sampled_from([NOW, LONG_AGO]),
         st.sampled_from([POLICY.version(image()), 'another']),
     ),
+    handed_over=st.none() | st.sampled_from('tuvw'),
 )
 policies = st.builds(
     dataclasses.replace,
@@ -379,8 +509,9 @@ def carried_out(facts, action, policy):
         case Kind.SUCCEED_TASK | Kind.FAIL_TASK:
             left = [t for t in facts.tasks if t.task_id != action.target]
             return but(facts, tasks=tuple(left))
-        case Kind.FORGET:
-            return but(facts, attempts=None)
+        case Kind.FORGET | Kind.TAKE:
+            known = {Kind.FORGET: 'attempts', Kind.TAKE: 'handed_over'}
+            return but(facts, **{known[action.kind]: None})
         case Kind.CONVERT:
             assert facts.copy is None
             wanted = metadata(facts.image, policy, facts.rows)
@@ -390,7 +521,12 @@ def carried_out(facts, action, policy):
                 copy=Copy('new'),
                 rows=(wanted,),
                 attempts=None,
-                tasks=tuple(t for t in facts.tasks if t.idle <= 60),
+                handed_over=None,
+                tasks=tuple(
+                    task
+                    for task in facts.tasks
+                    if task.idle <= 60 and task.task_id != action.target
+                ),
             )
 
 
@@ -444,7 +580,7 @@ def test_a_living_workers_part_goes_with_its_wish_only(facts, policy):
 def test_copies_of_images_that_glance_never_had_are_left(facts, policy):
     kinds = set(planned(but(facts, known=False, image=None), policy))
 
-    assert kinds <= {'reap', 'forget attempts'}
+    assert kinds <= {'reap', 'forget attempts', 'forget handover'}
 
 
 @settings(max_examples=150)

@@ -9,7 +9,10 @@ import pytest
 
 from glance_rawstore import attempts
 from glance_rawstore import exceptions
+from glance_rawstore import handover
+from glance_rawstore import making
 from glance_rawstore import raw_pool
+from glance_rawstore import resuming
 from glance_rawstore import slots
 from glance_rawstore.agent import plan
 from glance_rawstore.agent import reconciling
@@ -17,9 +20,12 @@ from glance_rawstore.agent.converting import Conversions
 from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.attempts import Attempts
+from glance_rawstore.lifecycle.slices import Slice
+from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.lifecycle.states import Status
 from tests.contract.raw_pool import RawPoolContract
 from tests.contract.world import DATA
+from tests.contract.world import SIZE
 from tests.contract.world import volumes
 from tests.unit.tasks.conftest import ID
 from tests.unit.tasks.conftest import ORIGINAL
@@ -222,6 +228,40 @@ def open_task(work, status='processing', idle=61.0, age=100.0):
     return task
 
 
+@pytest.mark.parametrize('handed_over', [True, False])
+def test_what_a_worker_has_done_that_is_gone_is_gone_on_with(
+    work, node, reconcile, monkeypatch, handed_over
+):
+    """And its task goes on, at once, as it has lost the lease."""
+    monkeypatch.setattr(resuming, '_MOMENT', 0.0)
+    work.catalog.change(ID, digest='d1635t')
+    image = work.catalog.image(ID)
+    task_id = work.catalog.create_task(image, 'raw', None, 'Waiting.')
+    work.catalog.begin_task(task_id, 'Converting.')
+    pool = work.world.other_node()
+    part = making.reserve(pool, ID, node.options, image.content)
+    pool.resize(ID, part.rbd_id, SIZE)
+    half = SIZE // 2
+    halves = (Slice(0, half, 1), Slice(half, half, 1))
+    resuming.save(pool, ID, part.rbd_id, Slices(image.content, halves, done=1))
+    if handed_over:
+        part.release()
+        handover.offer(pool.ioctx, ID, task_id)
+    else:
+        part._lease._stop.set()
+        work.world.pass_time(node.options.lease_duration)
+
+    assert reconcile() == [('make copy', ID)]
+
+    assert work.converter.windows == [(half, half)]
+    (task,) = work.catalog.tasks.values()
+    assert task.status == 'success'
+    assert task.result['resumed_at_percent'] == 50
+    assert work.location()['status'] == 'active'
+    assert reconcile() == []
+    part.release()
+
+
 def test_tasks_of_dead_workers_are_closed(work, reconcile):
     task = open_task(work)
 
@@ -346,7 +386,7 @@ def test_who_is_told_to_stop_undoes_and_leaves_it_to_others(work, node):
 
 def test_many_images_are_converted_by_two_nodes_each_once(work, node):
     ids = [str(uuid.uuid4()) for _ in range(6)]
-    work.converter.convert = lambda *args: None  # nothing but holes
+    work.converter.convert = lambda *_, **__: None  # nothing but holes
     for image_id in ids:
         work.catalog.add(image_id, ORIGINAL, updated_at=0.0)
     options = dataclasses.replace(node.options, max_conversions=2)

@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from glance_rawstore import exceptions
+from glance_rawstore import handover
+from glance_rawstore.agent import reconciling
 from glance_rawstore.agent import service
 from glance_rawstore.agent.node import Node
 from glance_rawstore.lifecycle.states import Status
@@ -95,10 +97,13 @@ def test_an_error_ends_a_pass_and_not_the_agent(
     assert 'rying again' in caplog.text
 
 
-def test_who_is_told_to_end_undoes_what_it_converts(
+def test_who_is_told_to_end_hands_over_what_it_converts(
     work, node, run, monkeypatch
 ):
-    """And does so at once, though its next pass is far away."""
+    """And does so at once, though its next pass is far away.
+
+    The next one takes it at once, though its own pass has shown nothing.
+    """
     monkeypatch.setattr(Node, 'start', lambda files, store: node)
     converting, go_on = threading.Event(), threading.Event()
 
@@ -116,4 +121,22 @@ def test_who_is_told_to_end_undoes_what_it_converts(
     go_on.set()
     ending.join(10)
 
-    work.assert_nothing_is_left()
+    ioctx = work.world.pool.ioctx
+    assert work.world.names() == [f'{ID}_raw.part']
+    assert work.location()['status'] == 'pending'
+    (task_id,) = work.catalog.tasks
+    assert handover.all_offered(ioctx) == {ID: task_id}
+    assert handover.attended(ioctx) is False
+    work.converter.during = lambda calls: None
+    monkeypatch.setattr(
+        reconciling, 'reconcile', lambda node: ([], 0), raising=True
+    )
+
+    run(service.Reconciler(0, [], 'raw', 600))
+
+    eventually(
+        lambda: work.catalog.tasks[task_id].status == 'success', 'it is made'
+    )
+    assert list(work.catalog.tasks) == [task_id]
+    assert work.world.names() == [f'{ID}_raw']
+    assert handover.all_offered(ioctx) == {}

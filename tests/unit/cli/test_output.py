@@ -91,6 +91,7 @@ def test_a_copy_for_programs_has_units_in_its_names():
         'rbd_image': f'{ID}_raw',
         'rbd_id': 'abc123',
         'source_format': 'qcow2',
+        'making': None,
     }
 
 

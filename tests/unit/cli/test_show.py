@@ -6,6 +6,11 @@ import uuid
 
 import pytest
 
+from glance_rawstore import lease
+from glance_rawstore import resuming
+from glance_rawstore.lifecycle.slices import Slice
+from glance_rawstore.lifecycle.slices import Slices
+from tests.contract.world import SIZE
 from tests.contract.world import volumes
 
 
@@ -43,6 +48,43 @@ def test_a_copy_without_clones_says_so(world, command):
     _, out, _ = command('show', image_id)
 
     assert out.splitlines()[-1].split() == ['clones', 'none']
+
+
+def test_how_far_one_is_that_is_being_made(world, command):
+    image_id, rbd_id = world.begin()
+    halves = (Slice(0, SIZE // 2, 1), Slice(SIZE // 2, SIZE // 2, 1))
+    world.pool.set_progress(image_id, rbd_id, 42)
+    resuming.save(world.pool, image_id, rbd_id, Slices('x', halves, 1))
+
+    _, out, _ = command('show', image_id)
+
+    lines = [' '.join(line.split()) for line in out.splitlines()]
+    assert 'progress 42%' in lines
+    assert 'slices 1 of 2 done' in lines
+    assert 'made by nobody; an agent goes on' in lines
+    taken = lease.Lease(world.pool.ioctx, rbd_id, 9)
+    taken.acquire()
+    _, out, _ = command('show', image_id)
+    assert 'a living worker' in out
+    _, out, _ = command('show', image_id, '--format=json')
+    taken.release()
+    assert json.loads(out)[0]['making'] == {
+        'leased': True,
+        'progress': 42,
+        'slices': 2,
+        'slices_done': 1,
+    }
+
+
+def test_one_of_which_nothing_is_done_yet(world, command):
+    image_id, _ = world.begin()
+
+    _, out, _ = command('show', image_id)
+
+    lines = [' '.join(line.split()) for line in out.splitlines()]
+    assert 'progress 0%' in lines
+    assert 'slices -' in lines
+    assert 'made by nobody; an agent begins anew' in lines
 
 
 def test_copies_in_the_trash_are_shown_too(world, command, consumer):

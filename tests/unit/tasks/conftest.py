@@ -30,6 +30,7 @@ class Converter:
 
     :ivar during: called between the two halves of a conversion
     :ivar source: what was converted last
+    :ivar windows: offset and length of all that was converted
     :ivar data: what the guest sees
     """
 
@@ -37,6 +38,7 @@ class Converter:
         self._world = world
         self.during = lambda calls: None
         self.source = None
+        self.windows = []
         self.data = DATA
 
     def __call__(self, limits):
@@ -45,14 +47,19 @@ class Converter:
     def info(self, source):
         return convert.Info(SIZE, len(DATA))
 
-    def convert(self, source, target, requests, calls):
+    def allocated(self, source, offset, length):
+        return len(self.data[offset : offset + length])
+
+    def convert(self, source, target, requests, calls, window=None):
         self.source = source
+        offset, length = window or (0, SIZE)
+        self.windows.append((offset, length))
         calls.progress(0.5)
         self.during(calls)
         reason = calls.stop()
         if reason is not None:
             raise reason
-        self._world.write(ID, self.data)
+        self._world.write(ID, self.data[offset : offset + length], offset)
         calls.progress(1.0)
 
 

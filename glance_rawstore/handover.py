@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hand a conversion over, when its process ends, to whoever has time for it.
+
+One object in the raw pool, :data:`OBJECT`. Agents that are there hold a
+shared lock on it, with a duration, so that one which is heard of no more is
+not counted. In its omap is what was handed over: image and task. What is done
+of the copy lies with the ``.part``, as ever.
+"""
+
+import logging
+import uuid
+from typing import Any
+
+from glance_rawstore import ceph
+from glance_rawstore import lease
+from glance_rawstore import omap
+
+LOG = logging.getLogger(__name__)
+
+#: Name of the object.
+OBJECT = 'glance_rawstore.handover'
+
+_TABLE = omap.Table(OBJECT)
+_LOCK = 'glance_rawstore.agents'
+_TAG = 'agents'
+# LIBRADOS_LOCK_FLAG_MAY_RENEW in librados.h: take it, or renew what is ours.
+_MAY_RENEW = 1
+#: Seconds after which an agent that is not heard of is taken for gone.
+DURATION = 30
+
+
+def attended(ioctx: Any) -> bool:
+    """Whether there is an agent that takes what is handed over.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    return lease.holders(ioctx, OBJECT, _LOCK) > 0
+
+
+def offer(ioctx: Any, image_id: str, task_id: str) -> None:
+    """Hand the conversion of an image over, with its task.
+
+    :raises NoSpace: the pool is full
+    :raises CephUnavailable: the cluster does not answer
+    """
+    _TABLE.write(ioctx, image_id, task_id.encode())
+
+
+def offered(ioctx: Any, image_id: str) -> str | None:
+    """The task of a conversion that was handed over, or None.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    found = _TABLE.read(ioctx, (image_id,)).get(image_id)
+    return None if found is None else found.decode(errors='replace')
+
+
+def all_offered(ioctx: Any) -> dict[str, str]:
+    """All that was handed over and not taken yet: tasks by image.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    found = _TABLE.read_all(ioctx)
+    return {
+        key: value.decode(errors='replace') for key, value in found.items()
+    }
+
+
+def take(ioctx: Any, image_id: str) -> None:
+    """Note that it was taken, or is of no use; accepts "already gone".
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    _TABLE.remove(ioctx, image_id)
+
+
+class Presence:
+    """An agent's being there; is forgotten :data:`DURATION` seconds later.
+
+    :param ioctx: open ``rados.Ioctx`` of the raw pool
+    """
+
+    def __init__(self, ioctx: Any) -> None:
+        self._ioctx = ioctx
+        self._cookie = str(uuid.uuid4())
+
+    def show(self) -> None:
+        """Be there for another :data:`DURATION` seconds.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        with ceph.translated():
+            self._ioctx.lock_shared(
+                OBJECT,
+                _LOCK,
+                self._cookie,
+                _TAG,
+                'glance-rawstore agent',
+                DURATION,
+                _MAY_RENEW,
+            )
+
+    def leave(self) -> None:
+        """Be there no more; accepts "already gone"."""
+        try:
+            self._ioctx.unlock(OBJECT, _LOCK, self._cookie)
+        except ceph.rados.Error as exc:
+            LOG.debug('The agent was not known to be there: %s', exc)

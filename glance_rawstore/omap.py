@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A table in Ceph that every node sees: the omap of one object.
+
+For a few entries, by image. The object is there from the first entry on, and
+stays: a full pool has no room for a new one.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from glance_rawstore import ceph
+from glance_rawstore import exceptions
+
+#: Entries read at once.
+_PAGE = 1000
+
+
+class Table:
+    """One table in any raw pool.
+
+    :param name: of the object
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def read(self, ioctx: Any, keys: Iterable[str]) -> dict[str, bytes]:
+        """Those of these entries that are there.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        try:
+            return ceph.read_omap(ioctx, self.name, keys)
+        except exceptions.NotFound:
+            return {}
+
+    def read_all(self, ioctx: Any) -> dict[str, bytes]:
+        """Every entry.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        found: dict[str, bytes] = {}
+        start = ''
+        while page := self._page(ioctx, start):
+            start = page[-1][0]
+            found |= page
+        return found
+
+    def _page(self, ioctx: Any, start: str) -> list[tuple[str, bytes]]:
+        """The entries after that key, in their order."""
+        try:
+            with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+                found, _ = ioctx.get_omap_vals(operation, start, '', _PAGE)
+                ioctx.operate_read_op(operation, self.name)
+                return list(found)
+        except exceptions.NotFound:
+            return []
+
+    def write(self, ioctx: Any, key: str, value: bytes) -> None:
+        """Set an entry.
+
+        :raises NoSpace: the pool is full, and this would be its first entry
+        :raises CephUnavailable: the cluster does not answer
+        """
+        ceph.write_omap(ioctx, self.name, key, value)
+
+    def remove(self, ioctx: Any, key: str) -> None:
+        """Remove an entry; accepts "already gone".
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        if not self.read(ioctx, (key,)):
+            return  # writing would create the object
+        with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+            ioctx.remove_omap_keys(operation, (key,))
+            ioctx.operate_write_op(operation, self.name)

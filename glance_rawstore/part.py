@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A copy that is being made: measure, fill, commit, or nothing left of it."""
+
+import functools
+import logging
+from collections.abc import Callable
+
+from oslo_utils import units
+
+from glance_rawstore import child
+from glance_rawstore import convert
+from glance_rawstore import exceptions
+from glance_rawstore import lease
+from glance_rawstore import nodes
+from glance_rawstore import noting
+from glance_rawstore import raw_pool
+from glance_rawstore import resuming
+from glance_rawstore import safety
+from glance_rawstore import sources
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import slices
+from glance_rawstore.lifecycle.slices import Slice
+from glance_rawstore.lifecycle.slices import Slices
+from glance_rawstore.options import Options
+
+LOG = logging.getLogger(__name__)
+
+Progress = Callable[[float], None]
+Stop = Callable[[], Exception | None]
+
+
+class Part:
+    """A ``.part`` that is ours.
+
+    :param rbd_id: internal id of the RBD image
+    :param taken: the lease on it
+    :param source: tells the original from any other; empty where nobody
+        shall go on with it
+    :param done: what a former worker has done of it
+
+    :ivar resumed_at: part that was done already, 0.0 to 1.0
+    """
+
+    def __init__(
+        self,
+        pool: raw_pool.RawPool,
+        image_id: str,
+        rbd_id: str,
+        taken: lease.Lease,
+        options: Options,
+        source: str = '',
+        done: Slices | None = None,
+    ) -> None:
+        self.pool = pool
+        self.image_id = image_id
+        self.rbd_id = rbd_id
+        self._lease = taken
+        self._options = options
+        self._source = source
+        self._slices = done
+        self._half_done = done is not None
+        self.resumed_at = done.part_done() if done is not None else 0.0
+
+    def _qemu_img(self, length: int) -> convert.QemuImg:
+        return convert.QemuImg(self._options.limits(length))
+
+    def measure(
+        self, source: sources.Source, verdict: safety.Verdict
+    ) -> convert.Info:
+        """Measure the original, and give the ``.part`` its exact size.
+
+        A few MiB of qcow2 may stand for TiBs of data, its clusters being
+        shared, so what will be written is compared with what is free.
+
+        :param verdict: what the inspection found
+        :raises TooLarge: qemu-img sees another size than the header names
+        :raises NoSpace: there is more data than free space
+        """
+        node = nodes.source(verdict.driver, source.node)
+        qemu_img = self._qemu_img(verdict.virtual_size)
+        info = qemu_img.info(node)
+        safety.check_size(info.virtual_size, self._options.max_size)
+        needed = info.allocated * (1 - self.resumed_at)
+        free = self.pool.available()
+        if needed > free:
+            raise exceptions.NoSpace(
+                f'The image has {needed / units.Gi:.1f} GiB of data, '
+                f'and {free / units.Gi:.1f} GiB are free.'
+            )
+        if self._slices is None:
+            self.pool.resize(self.image_id, self.rbd_id, info.virtual_size)
+            self._slices = self._sliced(qemu_img, node, info)
+            self._keep()
+        elif self._slices.size != info.virtual_size:
+            raise exceptions.ConversionFailed(
+                'The copy that was begun is not of the size of the image.'
+            )
+        return info
+
+    def _sliced(
+        self, qemu_img: convert.QemuImg, node: nodes.Node, info: convert.Info
+    ) -> Slices:
+        whole = Slice(0, info.virtual_size, info.allocated)
+        if not self._source:  # nobody can go on with it
+            return Slices('', (whole,))
+        options = self._options
+        measure = functools.partial(qemu_img.allocated, node)
+        found = slices.split(
+            whole, options.slice_size, options.object_size, measure
+        )
+        return Slices(self._source, found)
+
+    def _keep(self) -> None:
+        resuming.save(self.pool, self.image_id, self.rbd_id, self._todo)
+
+    def fill(
+        self,
+        source: sources.Source,
+        verdict: safety.Verdict,
+        progress: Progress = lambda done: None,
+        stop: Stop = lambda: None,
+        advanced: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write the guest's data, slice by slice, and judge what came out.
+
+        :param progress: called with the part done, 0.0 to 1.0
+        :param stop: gives the caller's own reason to stop, asked twice a
+            second
+        :param advanced: called when a slice is done, unless it is the last
+        :raises LeaseLost: another worker may be at it
+        :raises Cancelled: the copy was deleted meanwhile
+        :raises ConversionFailed: see :meth:`convert.QemuImg.convert`
+        :raises UnsafeImage: the result is a disk image in itself
+        """
+        name = raw_copy.part_name(self.image_id)
+        target = self.pool.node(name)
+        node = nodes.source(verdict.driver, source.node)
+        with noting.noting(self._note) as note:
+
+            def told(running: float) -> None:
+                done = self._todo.part_done(running)
+                note(done)
+                progress(done)
+
+            calls = child.Callbacks(
+                progress=told,
+                stop=lambda: self._lost() or stop(),
+                full=lambda: self.pool.full(self.rbd_id),
+            )
+            for each in self._todo.left():
+                self._fill(each, node, target, calls)
+                if self._todo.left():
+                    advanced()
+        with self.pool.image(name, read_only=True) as image:
+            safety.inspect_result(
+                sources.RbdSource(self.pool.client, image, target)
+            )
+
+    @property
+    def _todo(self) -> Slices:
+        if self._slices is None:
+            raise RuntimeError('It has not been measured.')
+        return self._slices
+
+    def _fill(
+        self,
+        each: Slice,
+        node: nodes.Node,
+        target: nodes.Node,
+        calls: child.Callbacks,
+    ) -> None:
+        """Convert one slice, and note that it is done."""
+        if self._half_done:
+            resuming.empty(self.pool, self.image_id, each, calls.stop)
+            self._half_done = False
+        calls.progress(0.0)
+        window = (each.offset, each.length)
+        self._qemu_img(each.length).convert(
+            node,
+            target,
+            self._options.requests,
+            calls,
+            window=window if len(self._todo.slices) > 1 else None,
+        )
+        self._slices = self._todo.one_more()
+        # One may be done before anybody was asked whether to go on.
+        why = calls.stop() if self._todo.left() else None
+        if not isinstance(why, exceptions.LeaseLost):
+            self._try_to_keep()
+        if why is not None:
+            raise why
+
+    def _try_to_keep(self) -> None:
+        try:
+            self._keep()
+        except exceptions.CephUnavailable as exc:
+            LOG.warning('What is done of a copy was not noted: %s', exc)
+
+    def _note(self, percent: int) -> None:
+        self.pool.set_progress(self.image_id, self.rbd_id, percent)
+
+    def _lost(self) -> Exception | None:
+        """Why it is not ours any more.
+
+        Asked before the caller, who may not be able to tell: so a lost lease
+        is always noticed, and who writes the ``.part`` always known.
+        """
+        try:
+            worker = resuming.worker(self.pool, self.rbd_id)
+            if worker is None:
+                return exceptions.Cancelled()
+            if worker != self._lease.cookie:
+                return exceptions.LeaseLost()  # maybe it is committed by now
+            if not self.pool.has_part(self.image_id, self.rbd_id):
+                return exceptions.Cancelled()
+        except exceptions.RawStoreError as exc:
+            # Not knowing is no reason to stop; stalling is, elsewhere.
+            LOG.info('Cannot tell whether a copy is still there: %s', exc)
+        return exceptions.LeaseLost() if self._lease.lost else None
+
+    def commit(self, metadata: dict[str, str]) -> int:
+        """Make it the active copy.
+
+        :param metadata: image-meta to keep with the copy
+        :returns: bytes that the copy uses
+        :raises LeaseLost: another worker may be at it
+        :raises Cancelled: the copy was deleted meanwhile
+        """
+        why = self._lost()
+        if why is not None:
+            raise why
+        if not self._secured():
+            raise exceptions.LeaseLost()
+        return self.pool.commit(self.image_id, self.rbd_id, metadata)
+
+    def discard(self, patience: float = 0.0) -> None:
+        """Remove it; accepts "already gone".
+
+        Unless another worker has taken it over, whose it is then.
+
+        :param patience: see :meth:`raw_pool.RawPool.discard`
+        """
+        if self._secured():
+            self.pool.discard(self.image_id, self.rbd_id, patience)
+
+    def _secured(self) -> bool:
+        """Whether it is ours, for as long as a lease lasts.
+
+        Asked before the lease is renewed, so that a free one is not taken,
+        and after, as it may have been free for a while.
+        """
+        return self._claimed() and self._lease.confirm() and self._claimed()
+
+    def _claimed(self) -> bool:
+        worker = resuming.worker(self.pool, self.rbd_id)
+        return worker == self._lease.cookie
+
+    def release(self) -> None:
+        """Give the lease up."""
+        self._lease.release()

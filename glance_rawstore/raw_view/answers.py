@@ -163,7 +163,7 @@ class Answers:
             return page
 
         try:
-            page = listing.collect(query, self._limit(query), ask)
+            page = listing.collect(query, self._limit(query), self._most, ask)
         except _Refused as exc:
             return exc.answer
         return webob.Response(json=page, content_type='application/json')
@@ -172,7 +172,12 @@ class Answers:
         """Images on a page, by Glance's rules."""
         value = dict(query).get('limit', '')
         asked = int(value or self._conf.limit_param_default)
-        return min(asked, int(self._conf.api_limit_max))
+        return min(asked, self._most)
+
+    @property
+    def _most(self) -> int:
+        """Images on Glance's longest page."""
+        return int(self._conf.api_limit_max)
 
     # Locations and bytes
 

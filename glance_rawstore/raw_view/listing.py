@@ -2,13 +2,19 @@
 """Lists of images for services, whose filters go by what is shown.
 
 Glance filters and pages by originals. A filter on an attribute that the raw
-view changes is therefore kept from Glance and applied to what is shown, over
-as many of Glance's pages as fill the one that was asked for. The order stays
-Glance's, also where it sorts by such an attribute.
+view changes is therefore kept from Glance and applied to what is shown. The
+order stays Glance's, also where it sorts by such an attribute.
+
+Where few images pass, no answer looks for them among more images than are on
+Glance's longest page once it has one: it is shorter then than was asked for,
+as Glance's own pages are where policies hide images, and its ``next`` goes on
+from the last image looked at. Only an answer without any image looks on, up
+to the last one, since clients take an empty page for the end (openstacksdk
+4.22).
 """
 
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 Query = list[tuple[str, str]]
@@ -47,30 +53,50 @@ def parse(query: str) -> Query:
     return urllib.parse.parse_qsl(query, keep_blank_values=True)
 
 
-def collect(query: Query, limit: int, ask: Callable[[str], Page]) -> Page:
+def collect(
+    query: Query, limit: int, most: int, ask: Callable[[str], Page]
+) -> Page:
     """Make one page from as many of Glance's as it takes.
 
     :param limit: images on a page
+    :param most: images on Glance's longest page
     :param ask: gives Glance's page for a query string, its images as they
         are shown to the caller
     """
-    kept = [(name, v) for name, v in query if name not in REWRITTEN]
     wanted = [(name, v) for name, v in query if name in REWRITTEN]
-    asked = urllib.parse.urlencode(kept)
     images: list[Any] = []
     marker = None
-    while True:
-        page = ask(asked)
+    for page, looked_at in _glances(query, limit, most, ask):
         images += [image for image in page['images'] if shows(image, wanted)]
+        enough = len(images) == limit or (images and looked_at >= most)
         if len(images) > limit:
             images = images[:limit]
             marker = images[-1]['id']
-        elif 'next' in page and len(images) == limit:
+        elif enough and 'next' in page:
             marker = _marker(page['next'])
-        if marker is not None or 'next' not in page:
+        if marker is not None:
             break
-        asked = urllib.parse.urlsplit(page['next']).query
     return _page(page, images, query, marker)
+
+
+def _glances(
+    query: Query, limit: int, most: int, ask: Callable[[str], Page]
+) -> Iterator[tuple[Page, int]]:
+    """Glance's pages, each up to twice as long as the last, to the end.
+
+    :returns: each, and how many images Glance has looked at by then
+    """
+    kept = [(n, v) for n, v in query if n not in (*REWRITTEN, 'limit')]
+    size, looked_at = limit, 0
+    while True:
+        page = ask(urllib.parse.urlencode([*kept, ('limit', str(size))]))
+        looked_at += size
+        yield page, looked_at
+        if 'next' not in page:
+            return
+        marker = ('marker', str(_marker(page['next'])))
+        kept = [pair for pair in kept if pair[0] != 'marker'] + [marker]
+        size = min(2 * size, most)
 
 
 def _marker(link: str) -> str | None:

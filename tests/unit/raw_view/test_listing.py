@@ -50,7 +50,7 @@ class Glance:
 
 def collect(glance, query):
     query = listing.parse(query)
-    return listing.collect(query, glance.limit(query), glance)
+    return listing.collect(query, glance.limit(query), glance.largest, glance)
 
 
 def walk(glance, query):
@@ -119,8 +119,8 @@ def test_walking_the_links_gives_every_match_once_and_in_order(
     expected = [found for found in images if matches(found, filters)]
     assert [i for page in pages for i in page['images']] == expected
     full = min(limit, largest)
-    assert all(len(page['images']) == full for page in pages[:-1])
-    assert len(pages[-1]['images']) <= full
+    assert all(len(page['images']) <= full for page in pages)
+    assert all(page['images'] for page in pages[:-1])
     assert all(page['schema'] == '/v2/schemas/images' for page in pages)
     assert {page['first'] for page in pages} == {
         '/v2/images?' + urllib.parse.urlencode(query)
@@ -150,7 +150,7 @@ def test_glance_is_not_asked_for_what_it_would_tell_wrong():
 
     assert glance.asked == [
         'name=a&limit=2',
-        'name=a&limit=2&marker=1',
+        'name=a&marker=1&limit=4',
     ]
 
 
@@ -172,14 +172,42 @@ def test_no_more_of_glances_pages_are_read_than_it_takes():
     assert len(glance.asked) == 1
 
 
-def test_few_matches_are_gathered_from_many_pages():
-    formats = ['raw' if n % 10 == 9 else 'qcow2' for n in range(100)]
-    glance = Glance([image(n, f) for n, f in enumerate(formats)])
+def every_tenth_is_raw(count):
+    return [image(n, 'raw' if n % 10 == 9 else 'qcow2') for n in range(count)]
+
+
+def test_few_matches_are_gathered_from_longer_and_longer_pages():
+    glance = Glance(every_tenth_is_raw(100))
 
     page = collect(glance, 'disk_format=raw&limit=5')
 
     assert ids(page) == ['9', '19', '29', '39', '49']
-    assert len(glance.asked) == 10
+    lengths = [dict(listing.parse(query))['limit'] for query in glance.asked]
+    assert lengths == ['5', '10', '20', '40']
+
+
+def test_a_page_with_images_looks_at_few_more_than_glances_longest_has():
+    glance = Glance(every_tenth_is_raw(1000), largest=50)
+
+    page = collect(glance, 'disk_format=raw&limit=20')
+
+    assert ids(page) == ['9', '19', '29', '39', '49', '59']
+    assert glance.asked == ['limit=20', 'marker=19&limit=40']
+    assert page['next'] == '/v2/images?disk_format=raw&limit=20&marker=59'
+    assert ids(collect(glance, 'disk_format=raw&limit=20&marker=59')) == [
+        str(number) for number in range(69, 120, 10)
+    ]
+
+
+def test_an_empty_page_is_the_end_for_clients_so_it_comes_last():
+    images = [image(n) for n in range(199)]
+    glance = Glance([*images, image(199, 'raw')], largest=50)
+
+    page = collect(glance, 'disk_format=raw&limit=20')
+
+    assert ids(page) == ['199']
+    lengths = [dict(listing.parse(query))['limit'] for query in glance.asked]
+    assert lengths == ['20', '40', '50', '50', '50'], 'each looked at once'
 
 
 def test_a_page_of_none_is_empty():
@@ -199,7 +227,7 @@ def test_a_page_that_glance_has_thinned_out_by_policy_is_no_end():
 
     query = listing.parse('disk_format=raw&limit=3')
 
-    assert ids(listing.collect(query, 3, thinned)) == ['0', '3', '4']
+    assert ids(listing.collect(query, 3, 1000, thinned)) == ['0', '3', '4']
 
 
 def test_what_the_caller_wrote_is_kept_in_the_links():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from glance_rawstore import handover
@@ -205,6 +206,48 @@ def present(pool: Pool) -> bool:
     """Whether there is an agent."""
     with raw_pool.RawPool.open(pool.settings) as opened:
         return handover.attended(opened.ioctx)
+
+
+def test_an_api_that_hangs_and_comes_back_does_no_harm(
+    cloud: Cloud,
+    tenant: Tenant,
+    watched: Watched,
+    big_image: Path,
+    node: Path,
+) -> None:
+    """Its lease has run out, and its copy has been made by another."""
+    pool = Pool(cloud)
+    with (
+        Agent(cloud, node.parent, node),
+        halfway(tenant, pool, watched, big_image) as image_id,
+    ):
+        begun = tenant.copy_task(image_id)
+        family = [
+            process
+            for pid in cloud.api_pids()
+            for process in (
+                psutil.Process(pid),
+                *psutil.Process(pid).children(recursive=True),
+            )
+        ]
+        for process in family:
+            process.suspend()
+        watched.let_go()
+        await_true(
+            lambda: pool.names() == [f'{image_id}_raw'], 'another made it'
+        )
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        await_true(
+            lambda: 'Another worker took over' in cloud.log(), 'it gives up'
+        )
+        await_copy(tenant, image_id)
+        task = tenant.await_copy_task(image_id)
+
+    assert begun is not None
+    assert task['id'] == begun['id']
+    check_resumed(tenant, pool, watched, big_image, image_id)
 
 
 def test_an_api_that_is_reloaded_undoes_without_an_agent(

@@ -158,6 +158,9 @@ class Convert(Step):
     def _stop(self, original: originals.Original) -> Exception | None:
         """Why a running conversion shall stop, besides what the copy says."""
         if self.job.stop.is_set():
+            # One may have begun to read just now, and is to be fenced.
+            with contextlib.suppress(exceptions.RawStoreError):
+                original.note_readers()
             return exceptions.Interrupted()
         original.note_readers()
         if self.job.catalog.image(self.job.image_id) is None:

@@ -26,6 +26,8 @@ VARIABLE = 'TEST_KILL_AT'
 
 #: Beginnings of the steps that a killed process may leave at.
 STEPS = tuple(step.__name__ for step in flow.STEPS)
+#: The first one, at which the import itself is killed with the conversion.
+DURING_IMPORT = STEPS[0]
 #: Points within a step.
 CONVERTING = 'Convert, in its middle'
 WRITTEN = 'Convert, slice not noted'
@@ -46,16 +48,23 @@ AGENT = (
 )
 
 
+def _is_meant(point: str, image_id: str) -> bool:
+    """Whether this is the point, and the image meant or any image."""
+    try:
+        with open(os.environ[VARIABLE]) as file:
+            return file.read() in (point, f'{point} {image_id}')
+    except FileNotFoundError:
+        return False
+
+
 def reached(point: str, image_id: str = '') -> None:
     """Die here, if this is the point, and the image meant or any image."""
-    path = os.environ[VARIABLE]
-    try:
-        with open(path) as file:
-            if file.read() not in (point, f'{point} {image_id}'):
-                return
-        os.unlink(path)
-    except FileNotFoundError:
+    if not _is_meant(point, image_id):
         return
+    try:
+        os.unlink(os.environ[VARIABLE])
+    except FileNotFoundError:
+        return  # another one did
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -64,7 +73,12 @@ def _before_step(step: Any) -> None:
 
     @functools.wraps(original)
     def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
-        reached(step.__name__, self.job.image_id)
+        point, image_id = step.__name__, self.job.image_id
+        if point != DURING_IMPORT and _is_meant(point, image_id):
+            # Else the import is killed in its last steps as well, and its
+            # lock keeps everybody off for an hour.
+            self.await_import(lambda image: image.import_task is None)
+        reached(point, image_id)
         return original(self, *args, **kwargs)
 
     step.execute = execute

@@ -48,9 +48,6 @@ QUICK = {
 #: Points for which there must be some data.
 MIDDLE = (killing.CONVERTING, killing.WRITTEN, killing.BETWEEN)
 
-#: At which the import itself is killed with the conversion.
-DURING_IMPORT = 'WaitUntilActive'
-
 
 @dataclasses.dataclass
 class Row:
@@ -183,7 +180,7 @@ class Verdict:
 
     def settled(self, row: Row) -> bool:
         """Whether its copy is active, and none of its tasks is open."""
-        if row.point == DURING_IMPORT and row.who == 'API worker':
+        if row.point == killing.DURING_IMPORT and row.who == 'API worker':
             return f'{row.image_id}_raw' not in ' '.join(self._pool.names())
         open_tasks = [
             task
@@ -206,7 +203,7 @@ class Verdict:
     def of(self, row: Row) -> list[str]:
         """What is there, and asserts that it is as it should be."""
         names = [n for n in self._pool.names() if row.image_id in n]
-        if row.point == DURING_IMPORT and row.who == 'API worker':
+        if row.point == killing.DURING_IMPORT and row.who == 'API worker':
             assert names == [], row
             return ['none', '-', '-', '-']
         assert names == [f'{row.image_id}_raw'], row

@@ -4,6 +4,9 @@
 import enum
 import re
 
+_STORES = re.compile(
+    r'/v2(?:\.\d+)?/stores/(?P<store>[^/]+)/(?P<image_id>[^/]+)/?'
+)
 _IMAGES = re.compile(
     r'/v2(?:\.\d+)?/images(?:/(?P<image_id>[^/]+)(?:/(?P<part>[^/]+))?)?/?'
 )
@@ -19,6 +22,7 @@ class Kind(enum.Enum):
     CREATE = enum.auto()
     UPDATE = enum.auto()
     DELETE = enum.auto()
+    STORE_DELETE = enum.auto()
 
 
 _KINDS = {
@@ -37,6 +41,9 @@ def classify(method: str, path: str) -> tuple[Kind, str] | None:
 
     :returns: (kind, image id or ''), or None when it is not for us
     """
+    stored = _STORES.fullmatch(path)
+    if stored is not None and method == 'DELETE':
+        return Kind.STORE_DELETE, stored['image_id']
     match = _IMAGES.fullmatch(path)
     if match is None:
         return None
@@ -46,3 +53,9 @@ def classify(method: str, path: str) -> tuple[Kind, str] | None:
         return None
     kind = _KINDS.get((method, part))
     return None if kind is None else (kind, image_id)
+
+
+def store(path: str) -> str:
+    """The store that a request is about, or '' where it is about none."""
+    match = _STORES.fullmatch(path)
+    return match['store'] if match is not None else ''

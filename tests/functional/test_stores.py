@@ -5,7 +5,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import rbd
+from glanceclient import exc
 
 from glance_rawstore import ceph
 from tests.cloud import Cloud
@@ -60,6 +62,22 @@ def test_stores_delete_removes_the_copy_and_copy_image_brings_it_back(
     assert pool.names() == [f'{image_id}_raw']
     tenant.images.delete(image_id)
     assert pool.names() == []
+
+
+def test_the_original_cannot_be_deleted_from_its_only_store(
+    cloud: Cloud, small_image: Path
+) -> None:
+    """To Glance the raw copy is as good; but nobody can download it."""
+    tenant = Tenant(cloud)
+    image_id = tenant.make_copy(small_image)
+    admin = cloud.client('admin').images
+    with pytest.raises(exc.HTTPForbidden, match='cannot be downloaded'):
+        admin.delete_from_store('ceph', image_id)
+    assert tenant.download_sha512(image_id) == sha512(small_image)
+    _copy_image(tenant, image_id, 'fast')
+    admin.delete_from_store('ceph', image_id)
+    assert set(tenant.locations(image_id)) == {'fast', 'raw'}
+    assert tenant.download_sha512(image_id) == sha512(small_image)
 
 
 def test_raw_bytes_in_the_raw_store_are_kept_and_served(

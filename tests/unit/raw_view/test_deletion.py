@@ -86,3 +86,59 @@ def test_an_image_that_may_not_be_deleted_is_not_asked_for_again(bed, worker):
 
     assert worker.delete().status_int == 404
     assert len(bed.glance.asked) == 1
+
+
+class Stored:
+    """An image with a copy, in the stores ceph and raw."""
+
+    def __init__(self, bed, *others):
+        self.bed = bed
+        self.image_id = bed.image()
+        rows = [
+            bed.catalog.row(bed.url(self.image_id), 'raw'),
+            *(bed.catalog.row(f'file:///{name}', name) for name in others),
+        ]
+        locations = bed.catalog.images[self.image_id].locations
+        bed.catalog.change(self.image_id, locations=(*locations, *rows))
+
+    def delete_from(self, store):
+        request = self.bed.request('', TENANT, method='DELETE')
+        request.path_info = f'/v2/stores/{store}/{self.image_id}'
+        return request.get_response(self.bed.view)
+
+
+def test_an_original_is_not_deleted_from_its_only_store(bed):
+    stored = Stored(bed)
+
+    answer = stored.delete_from('ceph')
+
+    assert answer.status_int == 403
+    assert 'cannot be downloaded' in answer.text
+    assert not any('stores' in asked for asked in bed.glance.asked)
+
+
+@pytest.mark.parametrize('store', ['raw', 'disk', 'unknown'])
+def test_other_deletions_from_stores_are_for_glance(bed, store):
+    stored = Stored(bed)
+
+    assert stored.delete_from(store).status_int == 405  # of our Glance
+    assert f'DELETE /v2/stores/{store}/{stored.image_id}' in bed.glance.asked
+
+
+def test_one_of_two_originals_may_be_deleted(bed):
+    assert Stored(bed, 'disk').delete_from('ceph').status_int == 405
+
+
+def test_the_only_location_is_for_glance_to_keep(bed):
+    stored = Stored(bed)
+    original, _copy = bed.catalog.images[stored.image_id].locations
+    bed.catalog.change(stored.image_id, locations=(original,))
+
+    assert stored.delete_from('ceph').status_int == 405
+
+
+def test_who_may_not_see_an_image_learns_nothing_of_its_stores(bed):
+    stored = Stored(bed)
+    bed.glance.hidden.add(stored.image_id)
+
+    assert stored.delete_from('ceph').status_int == 405

@@ -19,6 +19,7 @@ ID = '2b79f9a3-5f5c-4ba7-9a0c-1d7ce3ff9a10'
         ('GET', f'/v2/images/{ID}/', (Kind.IMAGE, ID)),
         ('PATCH', f'/v2/images/{ID}', (Kind.UPDATE, ID)),
         ('DELETE', f'/v2/images/{ID}', (Kind.DELETE, ID)),
+        ('DELETE', f'/v2/stores/ceph/{ID}', (Kind.STORE_DELETE, ID)),
         ('GET', f'/v2/images/{ID}/locations', (Kind.LOCATIONS, ID)),
         ('GET', f'/v2/images/{ID}/file', (Kind.FILE, ID)),
         ('GET', f'/v2.15/images/{ID}/file', (Kind.FILE, ID)),
@@ -44,6 +45,8 @@ def test_our_requests_are_told_apart(method, path, expected):
         ('HEAD', f'/v2/images/{ID}'),
         ('HEAD', f'/v2/images/{ID}/file'),
         ('DELETE', '/v2/images'),
+        ('GET', f'/v2/stores/ceph/{ID}'),
+        ('DELETE', f'/v2/stores/{ID}'),
         ('PUT', f'/v2/images/{ID}/file'),
         ('PUT', f'/v2/images/{ID}/stage'),
         ('POST', f'/v2/images/{ID}/import'),
@@ -64,3 +67,8 @@ def test_our_requests_are_told_apart(method, path, expected):
 )
 def test_other_requests_are_left_alone(method, path):
     assert routes.classify(method, path) is None
+
+
+def test_a_store_is_named_by_the_path_of_its_images_alone():
+    assert routes.store(f'/v2.15/stores/ceph/{ID}/') == 'ceph'
+    assert routes.store(f'/v2/images/{ID}') == ''

@@ -12,12 +12,11 @@ import webob.exc
 from oslo_config import cfg
 
 from glance_rawstore import exceptions
-from glance_rawstore.raw_view import deletion
 from glance_rawstore.raw_view import listing
 from glance_rawstore.raw_view import raw_file
 from glance_rawstore.raw_view import representation
-from glance_rawstore.raw_view import routes
 from glance_rawstore.raw_view import writes
+from glance_rawstore.raw_view.deletion import Deletions
 from glance_rawstore.raw_view.facts import Facts
 from glance_rawstore.raw_view.routes import Kind
 
@@ -49,6 +48,7 @@ class Answers:
         self._conf = conf
         self._facts = Facts(conf)
         self._node = socket.gethostname()
+        self._deletions = Deletions(self._ask, self._facts)
 
     def to(
         self,
@@ -70,39 +70,14 @@ class Answers:
         if kind is Kind.FILE and cloning:
             return self._file(request, image_id)
         if kind is Kind.DELETE:
-            return self._delete(request, image_id)
+            return self._deletions.of_image(request, image_id)
         if kind is Kind.STORE_DELETE:
-            return self._delete_from_store(request, image_id)
+            return self._deletions.from_store(request, image_id)
         return self._ask(request)
 
     def _ask(self, request: webob.Request) -> webob.Response:
         """Glance's own answer; its body is read when it is needed."""
         return request.get_response(self._app)
-
-    def _delete(self, request: webob.Request, image_id: str) -> webob.Response:
-        """Glance's answer, which may have been asked for twice."""
-        environ = dict(request.environ)
-        return deletion.delete(
-            # Anew, since Glance's router eats the path as it goes.
-            lambda: self._ask(webob.Request(dict(environ))),
-            lambda: self._facts.being_made(image_id),
-        )
-
-    def _delete_from_store(
-        self, request: webob.Request, image_id: str
-    ) -> webob.Response:
-        """Glance's answer, unless nobody could download the image then."""
-        store = routes.store(request.path_info)
-        image = self._facts.image(image_id)
-        if image is None or not deletion.is_only_store(
-            image.image_id, image.locations, store
-        ):
-            return self._ask(request)
-        seen = request.copy_get()
-        seen.path_info = f'/v2/images/{image_id}'
-        if self._ask(seen).status_int != 200:
-            return self._ask(request)  # none of the caller's business
-        return webob.exc.HTTPForbidden(explanation=deletion.ONLY_STORE)
 
     # Images
 

@@ -17,8 +17,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import webob
+import webob.exc
 
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.raw_view import routes
+from glance_rawstore.raw_view.facts import Facts
 
 #: Seconds until a conversion that goes on is taken not to be the reason;
 #: its end was seen to take 3.
@@ -52,21 +55,54 @@ def is_only_store(
     return stores == [store] and len(originals) < len(rows)
 
 
-def delete(
-    ask: Callable[[], webob.Response], being_made: Callable[[], bool]
-) -> webob.Response:
-    """Glance's answer to a deletion; not a conflict that passes with us.
+class Deletions:
+    """Answers requests to delete.
 
-    :param ask: asks Glance, which may be done again
-    :param being_made: whether a worker makes a copy of the image now
+    :param ask: asks Glance
+    :param facts: of images and copies
     """
-    making = being_made()
-    answer = ask()
-    if answer.status_int != _CONFLICT or not (making or being_made()):
-        return answer
-    until = time.monotonic() + PATIENCE
-    while being_made():
-        if time.monotonic() >= until:
+
+    def __init__(
+        self, ask: Callable[[webob.Request], webob.Response], facts: Facts
+    ) -> None:
+        self._ask = ask
+        self._facts = facts
+
+    def of_image(
+        self, request: webob.Request, image_id: str
+    ) -> webob.Response:
+        """Glance's answer, but not a conflict that passes with us."""
+        environ = dict(request.environ)
+
+        def ask() -> webob.Response:
+            # Anew, since Glance's router eats the path as it goes.
+            return self._ask(webob.Request(dict(environ)))
+
+        making = self._facts.being_made(image_id)
+        answer = ask()
+        if answer.status_int != _CONFLICT:
             return answer
-        time.sleep(_PAUSE)
-    return ask()
+        if not (making or self._facts.being_made(image_id)):
+            return answer
+        until = time.monotonic() + PATIENCE
+        while self._facts.being_made(image_id):
+            if time.monotonic() >= until:
+                return answer
+            time.sleep(_PAUSE)
+        return ask()
+
+    def from_store(
+        self, request: webob.Request, image_id: str
+    ) -> webob.Response:
+        """Glance's answer, unless nobody could download the image then."""
+        store = routes.store(request.path_info)
+        image = self._facts.image(image_id)
+        if image is None or not is_only_store(
+            image.image_id, image.locations, store
+        ):
+            return self._ask(request)
+        seen = request.copy_get()
+        seen.path_info = f'/v2/images/{image_id}'
+        if self._ask(seen).status_int != 200:
+            return self._ask(request)  # none of the caller's business
+        return webob.exc.HTTPForbidden(explanation=ONLY_STORE)

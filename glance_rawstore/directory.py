@@ -102,11 +102,24 @@ def set_meta(ioctx: Any, rbd_id: str, key: str, value: str) -> None:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    name = _HEADER + rbd_id
-    ceph.write_omap(ioctx, name, _META + key, value.encode())
-    if header(ioctx, rbd_id) is None:
-        with contextlib.suppress(exceptions.NotFound), ceph.translated():
-            ioctx.remove_object(name)
+    ceph.write_omap(ioctx, _HEADER + rbd_id, _META + key, value.encode())
+    remove_stray(ioctx, rbd_id)
+
+
+def remove_stray(ioctx: Any, rbd_id: str) -> bool:
+    """Remove a header in which there is nothing of an image's.
+
+    Whoever writes to the header of an image that is removed at this moment
+    makes one.
+
+    :returns: whether there is no image
+    :raises CephUnavailable: the cluster does not answer
+    """
+    if header(ioctx, rbd_id) is not None:
+        return False
+    with contextlib.suppress(exceptions.NotFound), ceph.translated():
+        ioctx.remove_object(_HEADER + rbd_id)
+    return True
 
 
 def _string(value: bytes) -> str:

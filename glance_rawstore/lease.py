@@ -11,18 +11,24 @@ there (:data:`raw_copy.META_WORKER`), so that the former worker, should it be
 alive, can tell that it is not its own any more.
 """
 
+import contextlib
 import logging
 import struct
 import threading
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from glance_rawstore import ceph
+from glance_rawstore import directory
 from glance_rawstore import exceptions
 
 LOG = logging.getLogger(__name__)
 
 _NAME = 'glance_rawstore'
+#: The lock of who removes an image, whoever makes it, and its seconds.
+_REMOVAL = 'glance_rawstore_removal'
+_REMOVAL_DURATION = 30.0
 # LIBRADOS_LOCK_FLAG_MAY_RENEW in librados.h: take it, or renew what is ours.
 _MAY_RENEW = 1
 
@@ -67,13 +73,18 @@ class Lease:
         thread until :meth:`release`
     :param rbd_id: internal id of the RBD image
     :param duration: seconds after which it runs out if not renewed
+    :param name: of the lock
 
     :ivar cookie: by which its holder is known
     :ivar lost: another worker has it, or the image is gone
     """
 
-    def __init__(self, ioctx: Any, rbd_id: str, duration: float) -> None:
+    def __init__(
+        self, ioctx: Any, rbd_id: str, duration: float, name: str = _NAME
+    ) -> None:
         self._ioctx = ioctx
+        self._rbd_id = rbd_id
+        self._name = name
         self._key = f'rbd_header.{rbd_id}'
         self._duration = duration
         self.cookie = str(uuid.uuid4())
@@ -104,12 +115,14 @@ class Lease:
         self._ioctx.stat(self._key)
         self._ioctx.lock_exclusive(
             self._key,
-            _NAME,
+            self._name,
             self.cookie,
             'glance-rawstore conversion',
             int(self._duration),
             _MAY_RENEW,
         )
+        if directory.remove_stray(self._ioctx, self._rbd_id):
+            raise exceptions.NotFound()
 
     def confirm(self) -> bool:
         """Renew it now: whether it is ours, for its whole duration.
@@ -131,10 +144,14 @@ class Lease:
         while not self._stop.wait(self._duration / 3):
             try:
                 self._lock()
-            except (ceph.rados.ObjectNotFound, ceph.rados.ObjectBusy):
+            except (
+                ceph.rados.ObjectNotFound,
+                ceph.rados.ObjectBusy,
+                exceptions.NotFound,
+            ):
                 self.lost = True
                 return
-            except ceph.rados.Error as exc:
+            except (ceph.rados.Error, exceptions.RawStoreError) as exc:
                 LOG.warning('Lease %s was not renewed: %s', self._key, exc)
 
     def release(self) -> None:
@@ -144,6 +161,25 @@ class Lease:
             self._thread.join()
             self._thread = None
         try:
-            self._ioctx.unlock(self._key, _NAME, self.cookie)
+            self._ioctx.unlock(self._key, self._name, self.cookie)
         except ceph.rados.Error as exc:
             LOG.debug('Lease %s was gone already: %s', self._key, exc)
+
+
+@contextlib.contextmanager
+def removing(ioctx: Any, rbd_id: str) -> Iterator[None]:
+    """Be the only one to remove an image, for as long as the context lasts.
+
+    Two who remove one at once take librbd's own lock from each other, and one
+    of them aborts with its whole process (an assertion in TrimRequest.cc,
+    seen on 16.2).
+
+    :raises LeaseHeld: another one removes it
+    :raises NotFound: the image is gone
+    """
+    taken = Lease(ioctx, rbd_id, _REMOVAL_DURATION, _REMOVAL)
+    taken.acquire()
+    try:
+        yield
+    finally:
+        taken.release()

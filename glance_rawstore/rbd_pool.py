@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from glance_rawstore import ceph
+from glance_rawstore import directory
 from glance_rawstore import exceptions
 from glance_rawstore import nodes
 from glance_rawstore import torn
@@ -82,6 +83,7 @@ class RbdPool:
                 # appending would create a header that is gone
                 self.ioctx.stat(f'rbd_header.{rbd_id}')
                 self.ioctx.append(f'rbd_header.{rbd_id}', b'?')
+            directory.remove_stray(self.ioctx, rbd_id)
         except exceptions.NoSpace:
             return True
         except exceptions.RawStoreError:

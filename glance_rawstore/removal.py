@@ -95,14 +95,25 @@ class Removal(RbdPool):
 
         :param rbd_id: internal id of the RBD image
         :returns: True when it is gone, or not in the trash, False while it
-            is in use
+            is in use, or another client removes it
         :raises CephUnavailable: the cluster does not answer
         """
+        try:
+            with ceph.translated():
+                # By id, a copy that is not in the trash would open as well.
+                self._rbd.trash_get(self.ioctx, rbd_id)
+            with lease.removing(self.ioctx, rbd_id):
+                return self._remove(rbd_id)
+        except exceptions.LeaseHeld:
+            return False
+        except exceptions.NotFound:
+            self._remove_entry(rbd_id)
+            return True
+
+    def _remove(self, rbd_id: str) -> bool:
         rbd = ceph.rbd
         with ceph.translated():
             try:
-                # By id, a copy that is not in the trash would open as well.
-                self._rbd.trash_get(self.ioctx, rbd_id)
                 with rbd.Image(self.ioctx, image_id=rbd_id) as image:
                     # Under clone format 2 a snapshot with clones would go to
                     # a trash of its own, and whoever removes the last clone
@@ -111,11 +122,17 @@ class Removal(RbdPool):
                         return False
                     rbd_image.remove_snapshots(image)
                 self._rbd.trash_remove(self.ioctx, rbd_id)
-            except rbd.ImageNotFound:
-                return True
             except (rbd.ImageBusy, rbd.ImageHasSnapshots):
                 return False
         return True
+
+    def _remove_entry(self, rbd_id: str) -> None:
+        """Remove what the trash has of an image that is gone, if anything.
+
+        librbd removes that last, so who is killed before leaves it.
+        """
+        with contextlib.suppress(exceptions.NotFound), ceph.translated():
+            self._rbd.trash_remove(self.ioctx, rbd_id)
 
     def discard(
         self, image_id: str, rbd_id: str, patience: float = 0.0

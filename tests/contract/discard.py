@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Undoing what was begun, in any raw pool."""
 
+from glance_rawstore import lease
 from glance_rawstore.lifecycle.states import Status
 from tests.contract.raw_pool import RawPoolContract
 
@@ -49,3 +50,24 @@ class DiscardContract:
             RawPoolContract.check_intact(world, image_id)
         else:
             assert world.names() == world.trash() == []
+
+    def test_what_another_one_removes_is_left_to_him(self, world):
+        """Two at once take librbd's lock from each other, and one aborts."""
+        image_id, rbd_id = world.copy()
+        node = world.other_node()
+        with lease.removing(node.ioctx, rbd_id):
+            assert world.pool.delete(image_id) is False
+            assert world.pool.purge(rbd_id) is False
+
+        assert node.purge(rbd_id) is True
+        assert world.trash() == []
+
+    def test_who_removes_does_not_mind_who_makes(self, world):
+        image_id, rbd_id = world.begin()
+        maker = lease.Lease(world.other_node().ioctx, rbd_id, 30)
+        maker.acquire()
+
+        assert world.pool.delete(image_id) is True
+
+        maker.release()
+        assert world.names() == world.trash() == []

@@ -10,6 +10,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import lease as module
 from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle.states import Status
+from tests.contract.world import Late
 from tests.waiting import eventually
 from tests.waiting import pause
 
@@ -102,6 +103,16 @@ class LeaseContract:
         # A request for a lock makes an object, were it not for the look.
         with pytest.raises(exceptions.NotFound), held(world.pool, rbd_id):
             pass
+
+    def test_an_image_that_goes_meanwhile_leaves_nothing(self, world):
+        """Between the look and the request, which makes an object then."""
+        image_id, rbd_id = world.begin()
+
+        with pytest.raises(exceptions.NotFound):
+            Lease(Late(world, image_id), rbd_id, DURATION).acquire()
+
+        with pytest.raises(exceptions.NotFound), ceph.translated():
+            world.pool.ioctx.stat(f'rbd_header.{rbd_id}')
 
     def test_it_follows_the_copy_through_its_commit(self, world):
         image_id, rbd_id = world.begin()

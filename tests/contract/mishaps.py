@@ -11,6 +11,7 @@ from glance_rawstore import inventory
 from glance_rawstore.lifecycle.states import Status
 from tests.contract.world import MIB
 from tests.contract.world import SIZE
+from tests.contract.world import Late
 
 
 class KilledWriterContract:
@@ -91,6 +92,16 @@ class FullPoolContract:
 
     def test_what_is_full_is_told_by_trying(self, full):
         assert full.pool.full(full.part_id) is True
+
+    def test_asking_leaves_nothing_of_an_image_that_goes(self, world):
+        image_id, rbd_id = world.begin()
+        node = world.other_node()
+        node.ioctx = Late(world, image_id)
+
+        assert node.full(rbd_id) is False
+
+        with pytest.raises(exceptions.NotFound), ceph.translated():
+            world.pool.ioctx.stat(f'rbd_header.{rbd_id}')
 
     def test_nothing_is_begun(self, full):
         with pytest.raises(exceptions.NoSpace):

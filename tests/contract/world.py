@@ -106,6 +106,22 @@ class World(abc.ABC):
         )
 
 
+class Late:
+    """An ioctx with which the image is gone once it has been looked at."""
+
+    def __init__(self, world: 'World', image_id: str) -> None:
+        self._world = world
+        self._image_id = image_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.pool.ioctx, name)
+
+    def stat(self, key: str) -> Any:
+        found = self._world.pool.ioctx.stat(key)
+        assert self._world.other_node().delete(self._image_id) is True
+        return found
+
+
 class Volumes:
     """Who clones, by one of the two clone formats."""
 

@@ -218,3 +218,17 @@ def test_whatever_was_interrupted_can_be_deleted(
     assert world.names() == world.trash() == []
     contracts.eventually(lambda: objects(world) == [], 'nothing is left')
     world.copy(image_id)
+
+
+def test_an_entry_of_nothing_in_the_trash_is_removed(world: RealWorld) -> None:
+    """Killed before the last write of a removal."""
+    image_id, rbd_id = world.begin()
+    pool = world.pool
+    rbd.RBD().trash_move(pool.ioctx, raw_copy.part_name(image_id), 0)
+    pool.ioctx.remove_object(f'rbd_header.{rbd_id}')
+    assert world.trash() == [rbd_id]
+
+    assert inventory.reap(world.other_node()).gone == (image_id,)
+
+    assert world.trash() == []
+    contracts.eventually(lambda: objects(world) == [], 'nothing is left')

@@ -97,10 +97,13 @@ class TestReserve:
     def test_nothing_is_left_where_the_lease_cannot_be_had(
         self, world, monkeypatch
     ):
-        def fails(_self):
+        acquire = lease.Lease.acquire
+
+        def fails_once(_self):
+            monkeypatch.setattr(lease.Lease, 'acquire', acquire)
             raise exceptions.CephUnavailable('away')
 
-        monkeypatch.setattr(lease.Lease, 'acquire', fails)
+        monkeypatch.setattr(lease.Lease, 'acquire', fails_once)
 
         with pytest.raises(exceptions.CephUnavailable):
             making.reserve(world.pool, ID, OPTIONS)

@@ -65,7 +65,24 @@ def _client(settings: Settings) -> Any:
             'client_mount_timeout',
         ):
             client.conf_set(option, str(settings.timeout))
+        _look_for_restarts(client, settings.timeout)
     return client
+
+
+def _look_for_restarts(client: Any, timeout: int) -> None:
+    """Have a client notice an OSD that was restarted, in time.
+
+    It looks for one when a request is older than ``objecter_timeout``, which
+    none ever is that times out before (``Objecter::tick``): on 16.2 such a
+    client was not answered again, by an OSD that had been back for minutes.
+    """
+    if timeout == 0:
+        return  # no request times out
+    for option, usual, share in (
+        ('objecter_timeout', 10.0, 2),
+        ('objecter_tick_interval', 5.0, 4),
+    ):
+        client.conf_set(option, str(min(usual, timeout / share)))
 
 
 @contextlib.contextmanager

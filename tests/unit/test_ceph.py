@@ -106,6 +106,32 @@ def test_waiting_is_bounded_when_it_is_configured(world, timeout, expected):
             assert client.conf_get(name) == expected
 
 
+@pytest.mark.parametrize(
+    ('timeout', 'expected'),
+    [
+        (-1, (None, None)),
+        (0, (None, None)),
+        (5, ('2.5', '1.25')),
+        (60, ('10.0', '5.0')),
+    ],
+)
+def test_an_osd_that_was_restarted_is_looked_for_in_time(
+    world, timeout, expected
+):
+    """Before a request times out: a client looks for one at no other time."""
+    settings = ceph.Settings(
+        world.settings.conf_file, 'glance', 'images_raw', timeout
+    )
+
+    with ceph.connect(settings) as (client, _ioctx):
+        for name, value in zip(
+            ('objecter_timeout', 'objecter_tick_interval'),
+            expected,
+            strict=True,
+        ):
+            assert client.conf_get(name) == value
+
+
 def test_the_id_of_a_cluster_is_asked_for(world):
     assert ceph.fsid(world.settings) == world.cluster.fsid
 

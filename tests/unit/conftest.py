@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from glance_rawstore import ceph
+from glance_rawstore import lease
 from tests import images as image_builders
 from tests.fakes import ceph as fakes
 from tests.fakes.world import FakeWorld
@@ -46,4 +47,21 @@ def world(monkeypatch):
     """A Ceph in memory, in the place of the bindings."""
     fakes.install(monkeypatch, ceph)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_leases_end())
         yield FakeWorld(stack)
+
+
+@contextlib.contextmanager
+def _leases_end():
+    """No lease is renewed any more once the bindings are back."""
+    acquire, taken = lease.Lease.acquire, []
+
+    def noted(self):
+        taken.append(self)
+        acquire(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lease.Lease, 'acquire', noted)
+        yield
+    for found in taken:
+        found.release()

@@ -292,6 +292,8 @@ def test_whoever_is_killed_wherever_there_is_one_copy_or_none(
         for row in rows:
             await_true(lambda r=row: verdict.settled(r), f'{row} is settled')
         rows += kill_agent(cloud, agent, kill_at, small_image, big_image)
+        for row in rows:  # else the wrong one is killed
+            await_true(lambda r=row: verdict.settled(r), f'{row} is settled')
         rows += kill_qemu_img(cloud, agent, big_image)
         for row in rows:
             await_true(lambda r=row: verdict.settled(r), f'{row} is settled')

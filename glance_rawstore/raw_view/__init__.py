@@ -18,7 +18,7 @@ from glance_rawstore.raw_view import callers
 from glance_rawstore.raw_view import routes
 from glance_rawstore.raw_view.answers import Answers
 from glance_rawstore.raw_view.answers import App
-from glance_rawstore.raw_view.answers import Audience
+from glance_rawstore.raw_view.callers import Audience
 
 
 class RawView:

@@ -6,6 +6,7 @@ validated the tokens. It removes those that a client sends itself; where it
 does not run at all, nobody is a service.
 """
 
+import enum
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,6 +15,18 @@ from typing import Any
 ROLE = 'service'
 #: Set in the environment by keystonemiddleware alone; no header leads there.
 _VALIDATED = 'keystone.token_auth'
+
+
+class Audience(enum.Enum):
+    """Who asks, by what there is to show.
+
+    Raw copies to those who clone; bare originals to services that do not;
+    to tenants, and to all others, originals and how far their copies are.
+    """
+
+    CLONING = enum.auto()
+    SERVICE = enum.auto()
+    TENANT = enum.auto()
 
 
 def is_service(environ: Mapping[str, Any], names: Collection[str]) -> bool:

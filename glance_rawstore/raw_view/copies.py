@@ -12,7 +12,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 from glance_rawstore import attempts
@@ -45,6 +45,15 @@ TRASH_AGE = 2.0
 REMEMBERED = 50_000
 
 
+def _names(image_ids: Iterable[str]) -> dict[str, str]:
+    """Names that copies of these images have, and the image of each."""
+    return {
+        name: image_id
+        for image_id in image_ids
+        for name in (raw_copy.name(image_id), raw_copy.part_name(image_id))
+    }
+
+
 class Window:
     """One raw pool, seen by requests.
 
@@ -71,16 +80,39 @@ class Window:
         self._trash: tuple[float, dict[str, str]] = (-TRASH_AGE, {})
 
     def look(
-        self, images: Mapping[str, int], trash: bool
+        self,
+        image_ids: Collection[str],
+        trash: bool,
+        read: Callable[[], dict[str, str]] | None = None,
     ) -> list[tuple[str, Copy]]:
         """The copies of these images; none when Ceph does not answer.
 
-        :param images: id of each image, and the weight of its copy
-        :param trash: look for those in the trash as well
-        :returns: (image id, copy) of each
+        :param trash: look for those in the trash as well, as for tenants
+        :param read: gives the internal ids of those there are by name, if
+            that has been begun
+        :returns: (image id, copy without its weight) of each
         """
-        found = self._try(lambda pool: list(self._look(pool, images, trash)))
+        found = self._try(
+            lambda pool: list(self._look(pool, set(image_ids), trash, read))
+        )
         return found or []
+
+    @contextlib.contextmanager
+    def looking(
+        self, image_id: str
+    ) -> Iterator[Callable[[], list[tuple[str, Copy]]]]:
+        """Begin to look one image's copies up for a tenant, if Ceph answers.
+
+        :returns: context manager of what does the rest of :meth:`look`
+        """
+        with contextlib.ExitStack() as stack:
+            pool, read = self._pool, None
+            if self._answers and pool is not None:
+                reading = directory.reading_ids(pool.ioctx, _names([image_id]))
+                # what does not begin is tried, and told, when it is needed
+                with contextlib.suppress(exceptions.RawStoreError):
+                    read = stack.enter_context(reading)
+            yield lambda: self.look([image_id], True, read)
 
     def failed(self, image_ids: Iterable[str]) -> set[str] | None:
         """Those of these images whose last attempt at a copy has failed.
@@ -161,13 +193,16 @@ class Window:
         return self._pool
 
     def _look(
-        self, pool: raw_pool.RawPool, images: Mapping[str, int], trash: bool
+        self,
+        pool: raw_pool.RawPool,
+        image_ids: set[str],
+        trash: bool,
+        read: Callable[[], dict[str, str]] | None,
     ) -> Iterator[tuple[str, Copy]]:
-        names = {}
-        for image_id in images:
-            names[raw_copy.name(image_id)] = image_id
-            names[raw_copy.part_name(image_id)] = image_id
-        found = directory.ids(pool.ioctx, names)
+        names = _names(image_ids)
+        # Who may clone it next is not told of what was there before.
+        fresh = len(image_ids) == 1 and not trash
+        found = read() if read else directory.ids(pool.ioctx, names)
         for name, rbd_id in found.items():
             image_id = names[name]
             status = states.derive(
@@ -175,13 +210,12 @@ class Window:
                 final=name == raw_copy.name(image_id),
                 trashed=False,
             )
-            header = self._header(pool, rbd_id, status, len(images) == 1)
+            header = self._header(pool, rbd_id, status, fresh)
             if header is not None:
-                weight = images[image_id]
-                yield image_id, self._copy(image_id, status, header, weight)
+                yield image_id, self._copy(image_id, status, header)
         if trash:
             present = {names[name] for name in found}
-            yield from self._in_trash(pool, images.keys() - present)
+            yield from self._in_trash(pool, image_ids - present)
 
     def _header(
         self,
@@ -220,14 +254,10 @@ class Window:
             header = directory.header(pool.ioctx, entries[image_id])
             if header is not None:
                 status = states.Status.PENDING_DELETE
-                yield image_id, self._copy(image_id, status, header, 0)
+                yield image_id, self._copy(image_id, status, header)
 
     def _copy(
-        self,
-        image_id: str,
-        status: states.Status,
-        header: directory.Header,
-        weight: int,
+        self, image_id: str, status: states.Status, header: directory.Header
     ) -> Copy:
         return Copy(
             store=self.store.name,
@@ -236,7 +266,6 @@ class Window:
             size=header.size,
             bytes_used=header.bytes_used,
             progress=header.progress,
-            weight=weight,
             node_weights=self._options.node_weights,
         )
 

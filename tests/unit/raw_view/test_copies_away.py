@@ -55,6 +55,36 @@ def test_ceph_is_not_asked_for_a_while_after_an_error(
     assert 'the raw store raw cannot be seen' in caplog.text
 
 
+def test_what_was_begun_and_fails_is_an_error_like_any_other(
+    window, world, clock, caplog
+):
+    image_id, _ = world.copy()
+    assert look(window, image_id) != []
+
+    with world.away(), window.looking(image_id) as rest:
+        assert rest() == []
+
+    assert answered(window, world, image_id) == (False, False)
+    assert caplog.text.count('are shown as their originals') == 1
+
+
+def test_nothing_is_begun_for_a_while_after_an_error(window, world, clock):
+    image_id, _ = world.copy()
+    look(window, image_id)
+    with world.away():
+        assert look(window, image_id) == []
+    asked = []
+    world.cluster.on('operate_read_op', before=lambda: asked.append(1))
+
+    with window.looking(image_id) as rest:
+        assert asked == []
+        clock[0] += copies.PAUSE + 0.1
+
+        found = rest()
+
+    assert [copy.status for _, copy in found] == [Status.ACTIVE]
+
+
 def test_a_cluster_that_is_away_at_the_start_is_connected_to_later(
     window, world, clock
 ):

@@ -19,8 +19,9 @@ from tests.functional import test_raw_pool as contracts
 from tests.functional.support import await_true
 
 MIB = 1 << 20
-OBJECTS = 96
-COPIES = 8
+OBJECTS = 200
+COPIES = 10
+PROCESSES = 6
 
 
 @pytest.fixture
@@ -35,21 +36,22 @@ def settings(cluster: Cluster) -> Iterator[ceph.Settings]:
 
 
 def reap(settings: ceph.Settings, begin: Event, end: Event) -> None:
-    """Reap all the time."""
+    """Remove what is in the trash, again and again."""
     with RawPool.open(settings) as pool:
         begin.wait()
         while not end.is_set():
-            inventory.reap(pool)
+            for _image_id, _name, rbd_id in inventory.trashed(pool):
+                pool.purge(rbd_id)
 
 
 @contextlib.contextmanager
-def reapers(settings: ceph.Settings, count: int) -> Iterator[Event]:
+def reapers(settings: ceph.Settings) -> Iterator[Event]:
     """Processes that reap, from when an event is set until the end."""
     new = multiprocessing.get_context('spawn')
     begin, end = new.Event(), new.Event()
     running = [
         new.Process(target=reap, args=(settings, begin, end))
-        for _ in range(count)
+        for _ in range(PROCESSES)
     ]
     for process in running:
         process.start()
@@ -61,7 +63,7 @@ def reapers(settings: ceph.Settings, count: int) -> Iterator[Event]:
         for process in running:
             process.join(30)
             process.kill()
-    assert [process.exitcode for process in running] == [0] * count
+    assert [process.exitcode for process in running] == [0] * PROCESSES
 
 
 def trash_copy(pool: RawPool) -> None:
@@ -75,6 +77,7 @@ def trash_copy(pool: RawPool) -> None:
     rbd.RBD().trash_move(pool.ioctx, raw_copy.name(image_id), 0)
 
 
+@pytest.mark.endurance
 def test_nobody_dies_who_reaps_what_another_one_reaps(
     settings: ceph.Settings,
 ) -> None:
@@ -82,7 +85,7 @@ def test_nobody_dies_who_reaps_what_another_one_reaps(
     with RawPool.open(settings) as pool:
         for _ in range(COPIES):
             trash_copy(pool)
-        with reapers(settings, 4) as begin:
+        with reapers(settings) as begin:
             begin.set()
             await_true(
                 lambda: not list(rbd.RBD().trash_list(pool.ioctx)),

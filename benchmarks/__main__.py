@@ -84,7 +84,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         '--commit-result',
         action='store_true',
-        help='write the result to benchmarks/results, by date and processor',
+        help='write the result to benchmarks/results, by date, processor, '
+        'and what it was limited to',
     )
     parser.add_argument(
         '--log',
@@ -204,7 +205,12 @@ def _write(
         RESULTS.mkdir(exist_ok=True)
         cpu = re.sub(r'[^a-z0-9]+', '-', result.machine['cpu'].lower())
         day = result.machine['date'][:10]
-        path = RESULTS / f'{day}-{cpu.strip("-")}.json'
+        parts = [
+            day,
+            cpu.strip('-'),
+            *([options.only] if options.only else []),
+        ]
+        path = RESULTS / f'{"-".join(parts)}.json'
         path.write_text(content)
         path.with_suffix('.txt').write_text(report.text(result, comparisons))
         _say(f'written to {path}')

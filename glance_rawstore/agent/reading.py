@@ -180,7 +180,7 @@ class Reader:
                 idle=now - task.updated,
             )
             for task in tasks
-            if task.status in ('pending', 'processing')
+            if task.is_open
         )
 
     # Ceph

@@ -37,6 +37,11 @@ class CopyTask:
     created: float
     updated: float
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in _OPEN
+
 
 @dataclasses.dataclass(frozen=True)
 class Requester:

@@ -80,6 +80,11 @@ def url(fsid: str, pool: str, image_id: str) -> str:
     return 'rbd://' + '/'.join(urllib.parse.quote(p, '') for p in parts)
 
 
+def is_url(url: str, image_id: str) -> bool:
+    """Whether a location's URL names the copy of an image, in any pool."""
+    return url.endswith(f'/{name(image_id)}/{SNAPSHOT}')
+
+
 def location_metadata(
     store: str,
     status: states.Status,

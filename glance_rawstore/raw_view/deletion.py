@@ -48,9 +48,10 @@ def is_only_store(
 
     :param locations: the image's rows
     """
-    copy = f'/{raw_copy.name(image_id)}/{raw_copy.SNAPSHOT}'
     rows = [row for row in locations if row['status'] == 'active']
-    originals = [row for row in rows if not row['url'].endswith(copy)]
+    originals = [
+        row for row in rows if not raw_copy.is_url(row['url'], image_id)
+    ]
     stores = [row['metadata'].get('store') for row in originals]
     return stores == [store] and len(originals) < len(rows)
 

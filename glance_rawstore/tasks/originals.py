@@ -86,8 +86,10 @@ def _names(url: str) -> tuple[str, str, str] | None:
 
 
 def _has_original(image: Image) -> bool:
-    suffix = f'/{raw_copy.name(image.image_id)}/{raw_copy.SNAPSHOT}'
-    return any(not loc['url'].endswith(suffix) for loc in image.locations)
+    return any(
+        not raw_copy.is_url(location['url'], image.image_id)
+        for location in image.locations
+    )
 
 
 def repair(job: Job, image: Image, readers: set[str]) -> None:

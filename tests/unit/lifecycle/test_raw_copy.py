@@ -144,3 +144,12 @@ def test_a_raw_copy_does_not_change():
 
     with pytest.raises(AttributeError):
         copy.status = Status.DELETED
+
+
+@given(image_ids, image_ids)
+def test_a_url_is_told_by_the_image_whose_copy_it_names(image_id, other):
+    url = raw_copy.url(FSID, 'images_raw', image_id)
+
+    assert raw_copy.is_url(url, image_id)
+    assert raw_copy.is_url(url, other) == (other == image_id)
+    assert not raw_copy.is_url(f'rbd://{FSID}/images/{ID}/snap', ID)

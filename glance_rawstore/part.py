@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A copy that is being made: measure, fill, commit, or nothing left of it."""
 
+import contextlib
 import functools
 import logging
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from oslo_utils import units
 
 from glance_rawstore import child
 from glance_rawstore import convert
+from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import nodes
@@ -231,7 +233,11 @@ class Part:
             raise why
         if not self._secured():
             raise exceptions.LeaseLost()
-        return self.pool.commit(self.image_id, self.rbd_id, metadata)
+        used = self.pool.commit(self.image_id, self.rbd_id, metadata)
+        # There is one again; else each pass of an agent's forgets it.
+        with contextlib.suppress(exceptions.RawStoreError):
+            evicted.forget(self.pool.ioctx, self.image_id)
+        return used
 
     def discard(self, patience: float = 0.0) -> None:
         """Remove it; accepts "already gone".

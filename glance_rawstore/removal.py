@@ -3,6 +3,7 @@
 
 ======== ==========================================================
 delete   either -> RBD trash; gone at once unless clones are alive
+         (``delete_one``: the committed one that is named, no other)
 discard  our ``.part`` -> gone, though its writer was killed
 purge    a trashed copy -> gone, when its last clone is
 ======== ==========================================================
@@ -57,12 +58,27 @@ class Removal(RbdPool):
             raise exceptions.NotFound()
         return all([self.purge(rbd_id) for rbd_id in trashed])
 
-    def _trash(self, name: str) -> str | None:
+    def delete_one(self, image_id: str, rbd_id: str) -> bool:
+        """Delete that committed copy of an image, and no other.
+
+        :param rbd_id: its internal id; it may be in the trash already
+        :returns: as :meth:`delete`; True as well when it was gone already
+        :raises CephUnavailable: the cluster does not answer
+        """
+        name = raw_copy.name(image_id)
+        if self._named(name) == rbd_id:
+            self._trash(name)
+        return self.purge(rbd_id)
+
+    def _named(self, name: str) -> str | None:
         # A move to the trash in whose middle a client was killed leaves a
         # name in the directory alone; moving again puts that right.
-        rbd_id = self.rbd_id(name) or directory.ids(self.ioctx, (name,)).get(
+        return self.rbd_id(name) or directory.ids(self.ioctx, (name,)).get(
             name
         )
+
+    def _trash(self, name: str) -> str | None:
+        rbd_id = self._named(name)
         if rbd_id is None:
             return None
         try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from glance_rawstore import attempts
+from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import lease
@@ -84,10 +85,14 @@ class Actor:
             case Kind.DELETE:
                 with contextlib.suppress(exceptions.NotFound):
                     self._pool.delete(image_id)
+            case Kind.EVICT:
+                self._pool.delete_one(image_id, target)
             case Kind.FORGET:
                 attempts.forget(self._pool.ioctx, image_id)
             case Kind.TAKE:
                 handover.take(self._pool.ioctx, image_id)
+            case Kind.FORGET_EVICTION:
+                evicted.forget(self._pool.ioctx, image_id)
             case _:
                 self._tell_glance(action, facts)
 

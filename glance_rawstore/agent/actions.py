@@ -14,10 +14,12 @@ class Kind(enum.StrEnum):
     PUT_LOCATION = 'put location'
     REMOVE_LOCATION = 'remove location'
     DELETE = 'delete copy'
+    EVICT = 'finish eviction'
     SUCCEED_TASK = 'close task'
     FAIL_TASK = 'fail task'
     FORGET = 'forget attempts'
     TAKE = 'forget handover'
+    FORGET_EVICTION = 'forget eviction'
     CONVERT = 'make copy'
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glance_rawstore.lifecycle.attempts import Attempts
+from glance_rawstore.lifecycle.evicted import Evicted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +36,12 @@ class Copy:
 
     :param by_wish: it was made because it was wished for, and goes with the
         wish; one that an admin made by ``copy-image`` does not
+    :param in_use: clones need it; known only where an eviction is noted
     """
 
     rbd_id: str
     by_wish: bool = True
+    in_use: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +95,8 @@ class Facts:
     :param image: None when it was deleted
     :param rows: metadata of the locations that name its copy
     :param handed_over: id of the task of a conversion that was handed over
+    :param evicted: its copy was evicted, and not made again since
+    :param asked: when a consumer last asked for an evicted copy
     """
 
     image_id: str
@@ -104,3 +109,5 @@ class Facts:
     tasks: tuple[Task, ...] = ()
     attempts: Attempts | None = None
     handed_over: str | None = None
+    evicted: Evicted | None = None
+    asked: float | None = None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glance_rawstore import formats
+from glance_rawstore.agent import evictions
 from glance_rawstore.agent import workers
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.actions import Kind
@@ -42,6 +43,8 @@ def plan(facts: Facts, policy: Policy, now: float) -> list[Action]:
         found.append(Action(Kind.FORGET, facts.image_id, reason))
     if facts.handed_over is not None:
         found.append(Action(Kind.TAKE, facts.image_id, reason))
+    if facts.evicted is not None:
+        found.append(Action(Kind.FORGET_EVICTION, facts.image_id, reason))
     return found
 
 
@@ -65,12 +68,15 @@ class _Plan:
         self._now = now
         image = facts.image
         self._wish = wish(image, policy) if image else Wish.UNWANTED
+        self._evicted = evictions.holds(facts)
+        self._evicting = evictions.unfinished(facts, self._wish)
         self._due = self._when_to_try()
         self._stays = self._copy_stays()
         part = facts.part
         leased, dead = _split(part)
         self._deletes = not self._stays and (
-            facts.copy is not None or (leased and self._wish == Wish.UNWANTED)
+            (facts.copy is not None and not self._evicting)
+            or (leased and self._wish == Wish.UNWANTED)
         )
         self._working = leased and not self._deletes
         # A dead worker's .part is kept for the next attempt, if there is one.
@@ -88,6 +94,7 @@ class _Plan:
             image is None
             or self._wish not in (Wish.WANTED, Wish.UNREADABLE)
             or not policy.makes
+            or self._evicted
             or image.status != 'active'
             or not image.has_data
             or image.disk_format in formats.ALREADY_RAW
@@ -102,7 +109,7 @@ class _Plan:
         found: Copy | Part | None = self._facts.copy
         if found is None and part is not None and not part.leased:
             found = part if part.whole else None
-        if found is None or self._wish == Wish.UNWANTED:
+        if found is None or self._wish == Wish.UNWANTED or self._evicting:
             return False
         return self._wish != Wish.ABSENT or not found.by_wish
 
@@ -117,12 +124,15 @@ class _Plan:
             *self._tasks(),
             *self._attempts(),
             *self._handover(),
+            *self._eviction(),
             *self._conversion(),
         ]
 
     def _why_not(self) -> str:
         if self._facts.image is None:
             return 'the image was deleted'
+        if self._evicted and self._wish in (Wish.WANTED, Wish.UNREADABLE):
+            return 'it was evicted'
         return 'no copy is wanted any more'
 
     def _part(self) -> Iterator[Action]:
@@ -169,8 +179,12 @@ class _Plan:
         return 'it does not say what it should'
 
     def _copy(self) -> Iterator[Action]:
+        facts = self._facts
         if self._deletes:
             yield self._action(Kind.DELETE, self._why_not())
+        elif self._evicting and facts.copy is not None:
+            reason = 'its eviction was begun and not finished'
+            yield self._action(Kind.EVICT, reason, facts.copy.rbd_id)
 
     @property
     def _awaited(self) -> bool:
@@ -215,6 +229,14 @@ class _Plan:
         elif not self._awaited:
             yield self._action(Kind.TAKE, self._why_not())
 
+    def _eviction(self) -> Iterator[Action]:
+        if self._facts.evicted is None:
+            return
+        if self._stays:
+            yield self._action(Kind.FORGET_EVICTION, 'the copy is there')
+        elif self._wish in (Wish.UNWANTED, Wish.ABSENT):
+            yield self._action(Kind.FORGET_EVICTION, self._why_not())
+
     def _converts(self) -> bool:
         """Whether a copy is to be made now."""
         image, due = self._facts.image, self._due
@@ -231,6 +253,8 @@ class _Plan:
         reason = 'a copy is wanted'
         if self._facts.handed_over is not None:
             reason = 'its worker has handed it over'
+        elif self._facts.evicted is not None:
+            reason = 'it was evicted, and was asked for since'
         elif known is not None:
             reason = f'attempt {known.count + 1}, after: {known.error}'
         task = workers.continued(self._facts)

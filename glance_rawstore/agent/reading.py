@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 
 from glance_rawstore import attempts
+from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
+from glance_rawstore import rbd_image
 from glance_rawstore import resuming
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
@@ -35,6 +37,7 @@ from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import CopyTask
 from glance_rawstore.catalog import Image as CatalogImage
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.evicted import Evicted
 
 
 @dataclasses.dataclass
@@ -82,7 +85,9 @@ class Reader:
         tasks = self._catalog.copy_tasks(image_id)
         # In this order, a commit in between shows as either or as both.
         part = self._part(image_id)
-        copy = self._copy(image_id)
+        # The note before the copy: one that is made since is another's.
+        noted = evicted.read(self._pool.ioctx, image_id)
+        copy = self._copy(image_id, noted)
         if copy is not None and part is not None:
             # Both names of one image: a rename that goes on, or does not.
             copy = None if part.rbd_id == copy.rbd_id else copy
@@ -98,6 +103,7 @@ class Reader:
             tasks=self._open(tasks),
             attempts=attempts.read(self._pool.ioctx, image_id),
             handed_over=handover.offered(self._pool.ioctx, image_id),
+            evicted=noted,
         )
 
     def all(self) -> Iterator[Facts]:
@@ -116,22 +122,27 @@ class Reader:
         tasks = collections.defaultdict(list)
         for task in self._catalog.open_tasks():
             tasks[task.image_id].append(task)
+        noted = evicted.read_all(self._pool.ioctx)
         found = self._listing()
         known = attempts.read_all(self._pool.ioctx)
         offered = handover.all_offered(self._pool.ioctx)
-        for image_id in sorted({*images, *tasks, *found, *known, *offered}):
+        every = {*images, *tasks, *found, *known, *offered, *noted}
+        for image_id in sorted(every):
             image = images.get(image_id) or self._catalog.image(image_id)
             here = found.get(image_id, _Found())
             yield self._facts(
                 image_id,
                 image,
                 known=image is not None or self._catalog.known(image_id),
-                copy=self._listed_copy(image, image_id) if here.copy else None,
+                copy=self._listed_copy(image, image_id, noted.get(image_id))
+                if here.copy
+                else None,
                 part=self._part(image_id) if here.part else None,
                 trashed=tuple(map(self._trashed, here.trashed)),
                 tasks=self._open(tasks[image_id]),
                 attempts=known.get(image_id),
                 handed_over=offered.get(image_id),
+                evicted=noted.get(image_id),
             )
 
     def _facts(
@@ -195,21 +206,32 @@ class Reader:
             found[image_id].trashed += (rbd_id,)
         return found
 
-    def _listed_copy(self, image: CatalogImage | None, image_id: str) -> Copy:
+    def _listed_copy(
+        self,
+        image: CatalogImage | None,
+        image_id: str,
+        noted: Evicted | None,
+    ) -> Copy:
         """A copy that was listed; looked into only where that matters."""
         if image is None:
             return Copy('')
-        if wish(self._image(image), self._policy) != Wish.ABSENT:
+        wished = wish(self._image(image), self._policy) != Wish.ABSENT
+        if wished and noted is None:
             return Copy('')
-        return self._copy(image_id) or Copy('')
+        return self._copy(image_id, noted) or Copy('')
 
-    def _copy(self, image_id: str) -> Copy | None:
+    def _copy(self, image_id: str, noted: Evicted | None) -> Copy | None:
         try:
             with self._pool.image(
                 raw_copy.name(image_id), read_only=True
             ) as image:
                 meta = dict(image.metadata_list())
-                return Copy(str(image.id()), raw_copy.META_BY_WISH in meta)
+                return Copy(
+                    str(image.id()),
+                    raw_copy.META_BY_WISH in meta,
+                    in_use=noted is not None
+                    and rbd_image.children(image) != (),
+                )
         except exceptions.NotFound:
             return None
 

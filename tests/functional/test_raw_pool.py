@@ -23,6 +23,8 @@ from tests.contract.clones import CloneContract
 from tests.contract.clones import consumer
 from tests.contract.directory import DirectoryContract
 from tests.contract.discard import DiscardContract
+from tests.contract.evicted import DeleteOneContract
+from tests.contract.evicted import EvictedContract
 from tests.contract.handover import HandoverContract
 from tests.contract.inventory import InventoryContract
 from tests.contract.lease import LeaseContract
@@ -189,6 +191,14 @@ class TestLease(LeaseContract):
 
 
 class TestAttempts(AttemptsContract):
+    """In Ceph."""
+
+
+class TestEvicted(EvictedContract):
+    """In Ceph."""
+
+
+class TestDeleteOne(DeleteOneContract):
     """In Ceph."""
 
 

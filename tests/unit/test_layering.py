@@ -40,7 +40,7 @@ EDGES = (
         'ingest',
         'importing',
     ),
-    *('stores', 'options', 'opts', 'attempts', 'omap', 'handover'),
+    *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),
@@ -49,7 +49,7 @@ CORE = (
 # What decides within a door, and is held to the rules of the core.
 PURE = tuple(
     f'agent.{name}'
-    for name in ('facts', 'policy', 'workers', 'actions', 'plan')
+    for name in ('facts', 'policy', 'workers', 'evictions', 'actions', 'plan')
 )
 # What the core takes from outside the standard library, and where.
 CORE_LIBRARIES = {

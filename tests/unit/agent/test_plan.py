@@ -23,6 +23,7 @@ from glance_rawstore.agent.policy import wish
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.lifecycle.attempts import Retry
+from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.states import Status
 
 ID = '6e0f1c9a-52c1-4b0e-9d8e-0a1b2c3d4e5f'
@@ -64,6 +65,8 @@ def planned(facts, policy=POLICY, now=NOW):
     return [str(action.kind) for action in plan.plan(facts, policy, now)]
 
 
+AT = NOW - 50_000
+EVICTED = Evicted(AT, 'lru', 7, 'c')
 WANTED = Facts(ID, image=image())
 DONE = Facts(ID, image=image(), copy=Copy('c'), rows=(row(),))
 
@@ -374,6 +377,87 @@ def but(facts, **changes):
             ['forget attempts'],
             id='failed, then deleted',
         ),
+        pytest.param(but(WANTED, evicted=EVICTED), [], id='evicted'),
+        pytest.param(
+            but(WANTED, evicted=EVICTED, asked=AT - 1),
+            [],
+            id='evicted, and not asked for since',
+        ),
+        pytest.param(
+            but(WANTED, evicted=EVICTED, asked=AT + 1),
+            ['make copy'],
+            id='evicted, and asked for since',
+        ),
+        pytest.param(
+            but(WANTED, image=image(None), evicted=EVICTED),
+            ['forget eviction'],
+            id='evicted, and not wanted any more',
+        ),
+        pytest.param(
+            but(WANTED, image=image('perhaps'), evicted=EVICTED),
+            [],
+            id='evicted, and a slip forgets nothing',
+        ),
+        pytest.param(
+            but(WANTED, image=None, evicted=EVICTED),
+            ['forget eviction'],
+            id='evicted, then its image was deleted',
+        ),
+        pytest.param(
+            but(WANTED, known=False, image=None, evicted=EVICTED),
+            ['forget eviction'],
+            id='evicted, and no image of this Glance',
+        ),
+        pytest.param(
+            but(DONE, evicted=EVICTED),
+            ['remove location', 'finish eviction'],
+            id='its eviction was interrupted',
+        ),
+        pytest.param(
+            but(DONE, evicted=EVICTED, asked=AT + 1),
+            ['forget eviction'],
+            id='its eviction was interrupted, and it was asked for',
+        ),
+        pytest.param(
+            but(DONE, copy=Copy('c', in_use=True), evicted=EVICTED),
+            ['forget eviction'],
+            id='its eviction was interrupted, and it was cloned',
+        ),
+        pytest.param(
+            but(DONE, image=image(None), evicted=EVICTED),
+            ['remove location', 'finish eviction', 'forget eviction'],
+            id='its eviction was interrupted, and its wish is gone',
+        ),
+        pytest.param(
+            but(
+                DONE,
+                image=image(None),
+                copy=Copy('c', by_wish=False),
+                evicted=EVICTED,
+            ),
+            ['remove location', 'finish eviction', 'forget eviction'],
+            id='the eviction of what copy-image made was interrupted',
+        ),
+        pytest.param(
+            but(DONE, copy=Copy('another'), evicted=EVICTED),
+            ['forget eviction'],
+            id='evicted, and made again',
+        ),
+        pytest.param(
+            but(WANTED, part=Part('p', leased=True), evicted=EVICTED),
+            [],
+            id='evicted, and being made again',
+        ),
+        pytest.param(
+            but(WANTED, part=Part('p'), evicted=EVICTED),
+            ['clear dead part'],
+            id='evicted, and its worker died',
+        ),
+        pytest.param(
+            but(WANTED, part=Part('p', whole=True), evicted=EVICTED),
+            ['finish commit', 'put location', 'forget eviction'],
+            id='evicted, and made again but for the end',
+        ),
     ],
 )
 def test_the_plan_is(facts, kinds):
@@ -443,7 +527,8 @@ everything = st.builds(
     known=st.booleans(),
     image=st.none() | images,
     rows=st.lists(rows, max_size=2).map(tuple),
-    copy=st.none() | st.builds(Copy, st.just('c'), st.booleans()),
+    copy=st.none()
+    | st.builds(Copy, st.just('c'), st.booleans(), st.booleans()),
     part=st.none()
     | st.builds(
         Part,
@@ -477,6 +562,15 @@ everything = st.builds(
         st.sampled_from([POLICY.version(image()), 'another']),
     ),
     handed_over=st.none() | st.sampled_from('tuvw'),
+    evicted=st.none()
+    | st.builds(
+        Evicted,
+        st.just(AT),
+        st.just('lru'),
+        st.just(7),
+        st.sampled_from(['c', 'another', '']),
+    ),
+    asked=st.none() | st.sampled_from([AT - 1, AT, AT + 1]),
 )
 policies = st.builds(
     dataclasses.replace,
@@ -486,12 +580,24 @@ policies = st.builds(
 )
 
 
+#: What is gone after an action, whatever was there.
+GONE = {
+    Kind.REMOVE_LOCATION: {'rows': ()},
+    Kind.DELETE: {'part': None, 'copy': None},
+    Kind.FORGET: {'attempts': None},
+    Kind.TAKE: {'handed_over': None},
+    Kind.FORGET_EVICTION: {'evicted': None},
+}
+
+
 def carried_out(facts, action, policy):
     """The facts after an action, as the agent's own actions change them."""
     match action.kind:
         case Kind.REAP:
             left = [t for t in facts.trashed if t.rbd_id != action.target]
             return but(facts, trashed=tuple(left))
+        case kind if kind in GONE:
+            return but(facts, **GONE[kind])
         case Kind.COMMIT:
             assert facts.copy is None
             copy = Copy(facts.part.rbd_id, facts.part.by_wish)
@@ -502,16 +608,13 @@ def carried_out(facts, action, policy):
         case Kind.PUT_LOCATION:
             wanted = metadata(facts.image, policy, facts.rows)
             return but(facts, rows=(wanted,))
-        case Kind.REMOVE_LOCATION:
-            return but(facts, rows=())
-        case Kind.DELETE:
-            return but(facts, part=None, copy=None)
+        case Kind.EVICT:
+            assert facts.copy.rbd_id == action.target
+            assert not facts.copy.in_use
+            return but(facts, copy=None)
         case Kind.SUCCEED_TASK | Kind.FAIL_TASK:
             left = [t for t in facts.tasks if t.task_id != action.target]
             return but(facts, tasks=tuple(left))
-        case Kind.FORGET | Kind.TAKE:
-            known = {Kind.FORGET: 'attempts', Kind.TAKE: 'handed_over'}
-            return but(facts, **{known[action.kind]: None})
         case Kind.CONVERT:
             assert facts.copy is None
             wanted = metadata(facts.image, policy, facts.rows)
@@ -522,6 +625,7 @@ def carried_out(facts, action, policy):
                 rows=(wanted,),
                 attempts=None,
                 handed_over=None,
+                evicted=None,
                 tasks=tuple(
                     task
                     for task in facts.tasks
@@ -580,7 +684,37 @@ def test_a_living_workers_part_goes_with_its_wish_only(facts, policy):
 def test_copies_of_images_that_glance_never_had_are_left(facts, policy):
     kinds = set(planned(but(facts, known=False, image=None), policy))
 
-    assert kinds <= {'reap', 'forget attempts', 'forget handover'}
+    assert kinds <= {
+        'reap',
+        'forget attempts',
+        'forget handover',
+        'forget eviction',
+    }
+
+
+@settings(max_examples=150)
+@given(everything, policies)
+def test_what_was_evicted_is_made_again_on_demand_only(facts, policy):
+    noted = facts.evicted
+    if noted is None or (facts.asked or 0) > noted.at:
+        return
+
+    assert 'make copy' not in planned(facts, policy)
+
+
+@settings(max_examples=150)
+@given(everything, policies)
+def test_an_eviction_is_forgotten_with_a_copy_or_without_a_wish(facts, policy):
+    after = facts
+    for action in plan.plan(facts, policy, NOW):
+        after = carried_out(after, action, policy)
+    if facts.evicted is None or after.evicted is not None:
+        return
+    wished = wish(facts.image, policy) if facts.image else Wish.UNWANTED
+
+    assert after.copy is not None or (
+        not facts.known or wished in (Wish.UNWANTED, Wish.ABSENT)
+    )
 
 
 @settings(max_examples=150)

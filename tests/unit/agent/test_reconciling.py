@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from glance_rawstore import attempts
+from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import making
@@ -20,6 +21,7 @@ from glance_rawstore.agent.converting import Conversions
 from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.attempts import Attempts
+from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.lifecycle.states import Status
@@ -318,6 +320,85 @@ def test_attempts_at_what_is_not_wanted_any_more_are_forgotten(
 
     assert kinds(reconcile()) == ['forget attempts', 'forget attempts']
     assert attempts.read_all(ioctx) == {}
+
+
+def noted(work, rbd_id):
+    value = Evicted(time.time(), 'lru', 7, rbd_id)
+    evicted.note(work.world.pool.ioctx, ID, value)
+
+
+@pytest.mark.parametrize('until', ['note', 'location', 'trash', 'purge'])
+def test_an_eviction_that_was_interrupted_is_finished_and_lasts(
+    work, reconcile, made, until
+):
+    steps = ['note', 'location', 'trash', 'purge']
+    done = steps[: steps.index(until) + 1]
+    rbd_id = work.world.pool.rbd_id(raw_copy.name(ID))
+    noted(work, rbd_id)
+    if 'location' in done:
+        work.catalog.remove_location(ID, work.url)
+    if 'trash' in done:
+        work.world.pool._trash(raw_copy.name(ID))
+    if 'purge' in done:
+        work.world.pool.purge(rbd_id)
+
+    left = {
+        'note': ['remove location', 'finish eviction'],
+        'location': ['finish eviction'],
+        'trash': ['reap'],
+        'purge': [],
+    }
+    assert kinds(reconcile()) == left[until]
+
+    work.assert_nothing_is_left()
+    assert evicted.read(work.world.pool.ioctx, ID) is not None
+    assert reconcile() == []
+
+
+def test_a_copy_that_was_cloned_before_its_eviction_was_done_stays(
+    work, reconcile, made
+):
+    noted(work, work.world.pool.rbd_id(raw_copy.name(ID)))
+    with volumes(work.world, 2) as consumer:
+        consumer.clone(made, 'child')
+
+        assert kinds(reconcile()) == ['forget eviction']
+
+        RawPoolContract.check_intact(work.world, ID)
+
+
+def test_an_evicted_copy_is_made_again_when_it_may_be(work, reconcile, made):
+    rbd_id = work.world.pool.rbd_id(raw_copy.name(ID))
+    noted(work, rbd_id)
+    reconcile()
+    evicted.forget(work.world.pool.ioctx, ID)
+
+    assert kinds(reconcile()) == ['make copy']
+    RawPoolContract.check_intact(work.world, ID)
+
+
+def test_making_a_copy_forgets_that_it_was_evicted(work, reconcile):
+    noted(work, 'another')
+
+    work.run()
+
+    assert evicted.read_all(work.world.pool.ioctx) == {}
+    RawPoolContract.check_intact(work.world, ID)
+    assert reconcile() == []
+
+
+@pytest.mark.parametrize('change', ['wish', 'image'])
+def test_what_nobody_wishes_for_is_not_evicted_any_more(
+    work, reconcile, change
+):
+    noted(work, 'another')
+    if change == 'wish':
+        work.catalog.change(ID, properties={})
+    else:
+        work.catalog.delete(ID)
+
+    assert kinds(reconcile()) == ['forget eviction']
+    assert evicted.read_all(work.world.pool.ioctx) == {}
 
 
 def test_an_error_with_one_image_does_not_keep_the_others(

@@ -5,7 +5,8 @@ For a few entries, by image. The object is there from the first entry on, and
 stays: a full pool has no room for a new one.
 """
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from glance_rawstore import ceph
@@ -63,6 +64,32 @@ class Table:
         :raises CephUnavailable: the cluster does not answer
         """
         ceph.write_omap(ioctx, self.name, key, value)
+
+    def change(
+        self, ioctx: Any, before: Mapping[str, bytes], after: dict[str, bytes]
+    ) -> bool:
+        """Set entries, unless somebody has changed one of them meanwhile.
+
+        :param before: what they were when they were read, in UTF-8; one that
+            was not there is not in it
+        :param after: what they shall be, all or none of them
+        :returns: whether they are
+        :raises NoSpace: the pool is full, and this would be its first entry
+        :raises CephUnavailable: the cluster does not answer
+        """
+        with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+            # To compare with what is not there takes an object at least.
+            operation.new(ceph.rados.LIBRADOS_CREATE_IDEMPOTENT)
+            for key in after:
+                operation.omap_cmp(key, before.get(key, b'').decode())
+            ioctx.set_omap(operation, tuple(after), tuple(after.values()))
+            try:
+                ioctx.operate_write_op(operation, self.name)
+            except ceph.rados.Error as exc:
+                if exc.errno == errno.ECANCELED:
+                    return False
+                raise
+        return True
 
     def remove(self, ioctx: Any, key: str) -> None:
         """Remove an entry; accepts "already gone".

@@ -21,6 +21,7 @@ class Options:
     :param max_size: largest virtual size, in bytes
     :param object_size: of the copies, in bytes
     :param slice_size: data of a slice, in bytes
+    :param use_half_life: seconds in which a use loses half of its weight
     :param by_default: a copy of every convertible image is wished for
     """
 
@@ -40,6 +41,7 @@ class Options:
     retry_delay: int = 60
     retry_limit: int = 5
     slice_size: int = units.Gi
+    use_half_life: int = 7 * 24 * 3600
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -70,6 +72,9 @@ class Options:
             retry_delay=ours.retry_delay,
             retry_limit=ours.retry_limit,
             slice_size=ours.slice_size * units.Mi,
+            use_half_life=stores.option(
+                conf, store, 'raw_cache_use_half_life', 7 * 24 * 3600
+            ),
         )
 
     def limits(self, virtual_size: int) -> child.Limits:

@@ -28,6 +28,16 @@ the location of every new raw copy in this store. No unit. Example:
 ``compute-1:200,compute-2:50``.
 """,
     ),
+    cfg.IntOpt(
+        'raw_cache_use_half_life',
+        default=604800,
+        min=60,
+        help="""
+Seconds in which the use of a raw copy loses half of its weight, by which the
+eviction policy ``popularity`` compares copies: 7 days unless set. Must be
+equal on all nodes.
+""",
+    ),
 ]
 
 CONVERSION_OPTS: list[cfg.Opt] = [

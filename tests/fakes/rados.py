@@ -4,6 +4,7 @@
 import errno
 import itertools
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,9 @@ _numbers = itertools.count(4100)
 _TRASH = 'rbd_trash'
 # LIBRADOS_LOCK_FLAG_MAY_RENEW
 _MAY_RENEW = 1
+
+#: All or nothing of an operation, whoever else writes.
+_ONE_AT_A_TIME = threading.Lock()
 
 LIBRADOS_CREATE_EXCLUSIVE = 1
 LIBRADOS_CREATE_IDEMPOTENT = 0
@@ -47,6 +51,15 @@ class WriteOpCtx(_Operation):
 
     def new(self, exclusive: int | None = None) -> None:
         assert exclusive == LIBRADOS_CREATE_IDEMPOTENT, 'not needed yet'
+
+    def omap_cmp(self, key: str, val: str) -> None:
+        """Refuse the operation unless that is there; nothing is as ''."""
+
+        def compare(omap: dict[str, bytes]) -> None:
+            if omap.get(key, b'') != val.encode():
+                raise _error(errno.ECANCELED, 'failed to operate write op')
+
+        self.steps.append(compare)
 
 
 class ReadOpCtx(_Operation):
@@ -170,9 +183,12 @@ class Ioctx:
                 step(omap)
             image.meta.update(rbd_omap.meta(omap))
             return
-        self._create(key)
-        for step in operation.steps:
-            step(self.pool.omaps.setdefault(key, {}))
+        with _ONE_AT_A_TIME:
+            omap = dict(self.pool.omaps.get(key, {}))
+            for step in operation.steps:
+                step(omap)
+            self._create(key)
+            self.pool.omaps[key] = omap
 
     def remove_object(self, key: str) -> None:
         self.stat(key)

@@ -18,6 +18,7 @@ from glance_rawstore import ceph
 from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
+from glance_rawstore import uses
 from glance_rawstore.lifecycle import raw_copy
 from tests.cloud import Cloud
 
@@ -196,6 +197,7 @@ class Pool:
             *('rbd_directory', 'rbd_info', 'rbd_trash', 'rbd_children'),
             attempts.OBJECT,
             handover.OBJECT,
+            uses.OBJECT,
         }
         with raw_pool.RawPool.open(self.settings) as pool:
             found = [str(item.key) for item in pool.ioctx.list_objects()]

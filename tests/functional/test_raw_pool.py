@@ -32,6 +32,7 @@ from tests.contract.mishaps import AwayContract
 from tests.contract.mishaps import FullPoolContract
 from tests.contract.mishaps import KilledWriterContract
 from tests.contract.raw_pool import RawPoolContract
+from tests.contract.uses import UsesContract
 from tests.contract.world import World
 from tests.contract.world import Writer
 from tests.waiting import eventually
@@ -203,6 +204,10 @@ class TestDeleteOne(DeleteOneContract):
 
 
 class TestHandover(HandoverContract):
+    """In Ceph."""
+
+
+class TestUses(UsesContract):
     """In Ceph."""
 
 

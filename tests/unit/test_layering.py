@@ -41,6 +41,7 @@ EDGES = (
         'importing',
     ),
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
+    'uses',
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),

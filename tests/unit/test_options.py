@@ -44,6 +44,7 @@ def test_every_option_is_read(tmp_path):
     rbd_store_chunk_size = 4
     raw_copy_weight = -3
     raw_copy_node_weights = compute-1:200, compute-2:-5
+    raw_cache_use_half_life = 60
     [glance_rawstore]
     max_virtual_size = 1
     max_conversions = 5
@@ -70,6 +71,7 @@ def test_every_option_is_read(tmp_path):
         object_size=4 * MIB,
         weight=-3,
         node_weights={'compute-1': 200, 'compute-2': -5},
+        use_half_life=60,
     )
 
 

@@ -109,6 +109,7 @@ def test_the_drivers_options_are_the_parents_and_ours():
         'rados_connect_timeout',
         'raw_copy_weight',
         'raw_copy_node_weights',
+        'raw_cache_use_half_life',
     }
 
 

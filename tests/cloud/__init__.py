@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -266,4 +267,21 @@ class Cloud(fixtures.Fixture):
             [*command, *arguments],
             timeout,
             wsgi.environment(**self.env(user)),
+        )
+
+    def openstack(
+        self, user: str, *arguments: str, timeout: float = COMMAND_TIMEOUT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the openstack command as a user, in a pipe.
+
+        :param timeout: in seconds
+        """
+        return subprocess.run(
+            [wsgi.program('openstack'), *arguments],
+            env=wsgi.environment(**self.env(user)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )

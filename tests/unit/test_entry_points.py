@@ -15,10 +15,10 @@ from oslo_config import generator
 ROOT = Path(__file__).parents[2]
 
 
-def doors():
-    """Every entry point of setup.cfg."""
+def doors(directory=ROOT):
+    """Every entry point of a package's setup.cfg."""
     config = configparser.ConfigParser()
-    config.read(ROOT / 'setup.cfg')
+    config.read(directory / 'setup.cfg')
     return [
         metadata.EntryPoint(*(part.strip() for part in line.split('=')), group)
         for group, lines in config['entry_points'].items()
@@ -27,16 +27,25 @@ def doors():
 
 
 @pytest.mark.parametrize(
-    'door', doors(), ids=lambda door: f'{door.group}:{door.name}'
+    'door',
+    [*doors(), *doors(ROOT / 'client')],
+    ids=lambda door: f'{door.group}:{door.name}',
 )
 def test_every_door_leads_to_something_that_can_be_called(door):
     assert callable(door.load())
 
 
-def test_the_installed_doors_are_those_of_setup_cfg():
-    installed = metadata.distribution('glance-rawstore').entry_points
+@pytest.mark.parametrize(
+    ('name', 'directory'),
+    [
+        ('glance-rawstore', ROOT),
+        ('python-glance-rawstoreclient', ROOT / 'client'),
+    ],
+)
+def test_the_installed_doors_are_those_of_setup_cfg(name, directory):
+    installed = metadata.distribution(name).entry_points
 
-    assert set(installed) == set(doors()), 'run tools/bootstrap'
+    assert set(installed) == set(doors(directory)), 'run tools/bootstrap'
 
 
 def test_the_sample_configuration_is_not_stale(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import glance_rawstore
+import glance_rawstoreclient
 
 PACKAGE = Path(glance_rawstore.__file__).parent
 MODULES = sorted(PACKAGE.rglob('*.py'))
@@ -161,6 +162,16 @@ def test_edges_import_no_doors(path):
         package, *rest = found.split('.')
         if package == 'glance_rawstore':
             assert rest[0] not in DOORS, found
+
+
+def test_the_client_needs_nothing_of_ours():
+    client = Path(glance_rawstoreclient.__file__).parent
+    allowed = {'cliff', 'humanize', 'keystoneauth1', 'openstack', 'osc_lib'}
+    allowed |= {'rich', 'glance_rawstoreclient', *sys.stdlib_module_names}
+
+    for path in client.rglob('*.py'):
+        for found in imports(path):
+            assert found.split('.')[0] in allowed, found
 
 
 def test_importing_the_package_does_nothing():

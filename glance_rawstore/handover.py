@@ -3,8 +3,9 @@
 
 One object in the raw pool, :data:`OBJECT`. Agents that are there hold a
 shared lock on it, with a duration, so that one which is heard of no more is
-not counted. In its omap is what was handed over: image and task. What is done
-of the copy lies with the ``.part``, as ever.
+not counted. In its omap is what was handed over: image and task, or no task
+where a consumer has asked for an evicted copy. What is done of a copy lies
+with its ``.part``, as ever.
 """
 
 import logging
@@ -46,8 +47,20 @@ def offer(ioctx: Any, image_id: str, task_id: str) -> None:
     _TABLE.write(ioctx, image_id, task_id.encode())
 
 
+def ask(ioctx: Any, image_id: str) -> None:
+    """Have an evicted copy made again, soon; nobody has a task for it yet.
+
+    :raises NoSpace: the pool is full
+    :raises CephUnavailable: the cluster does not answer
+    """
+    # Unless there is a task: what is not there compares as empty.
+    _TABLE.change(ioctx, {}, {image_id: b''})
+
+
 def offered(ioctx: Any, image_id: str) -> str | None:
     """The task of a conversion that was handed over, or None.
+
+    It is empty for one that nobody has begun.
 
     :raises CephUnavailable: the cluster does not answer
     """

@@ -14,6 +14,7 @@ from glance_rawstore import lease
 from glance_rawstore import making
 from glance_rawstore import raw_pool
 from glance_rawstore import torn
+from glance_rawstore import uses
 from glance_rawstore.agent import plan
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.actions import Kind
@@ -93,6 +94,8 @@ class Actor:
                 handover.take(self._pool.ioctx, image_id)
             case Kind.FORGET_EVICTION:
                 evicted.forget(self._pool.ioctx, image_id)
+            case Kind.FORGET_USES:
+                uses.forget(self._pool.ioctx, [image_id])
             case _:
                 self._tell_glance(action, facts)
 

@@ -20,6 +20,7 @@ class Kind(enum.StrEnum):
     FORGET = 'forget attempts'
     TAKE = 'forget handover'
     FORGET_EVICTION = 'forget eviction'
+    FORGET_USES = 'forget uses'
     CONVERT = 'make copy'
 
 

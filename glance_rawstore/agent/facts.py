@@ -94,9 +94,11 @@ class Facts:
     :param known: Glance has, or had, such an image
     :param image: None when it was deleted
     :param rows: metadata of the locations that name its copy
-    :param handed_over: id of the task of a conversion that was handed over
+    :param handed_over: id of the task of a conversion that was handed over;
+        empty when a consumer has asked for an evicted copy
     :param evicted: its copy was evicted, and not made again since
     :param asked: when a consumer last asked for an evicted copy
+    :param used: there is an entry for it among the uses
     """
 
     image_id: str
@@ -111,3 +113,4 @@ class Facts:
     handed_over: str | None = None
     evicted: Evicted | None = None
     asked: float | None = None
+    used: bool = False

@@ -11,6 +11,7 @@ from typing import Any
 
 from glance_rawstore import formats
 from glance_rawstore.agent import evictions
+from glance_rawstore.agent import remains
 from glance_rawstore.agent import workers
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.actions import Kind
@@ -35,28 +36,10 @@ def plan(facts: Facts, policy: Policy, now: float) -> list[Action]:
     :param now: seconds since the epoch
     """
     if facts.known:
-        return [*_reaping(facts), *_Plan(facts, policy, now).actions()]
-    # Glance may have another database than this one: copies are left alone.
-    found = list(_reaping(facts))
-    reason = 'no such image is known'
-    if facts.attempts is not None:
-        found.append(Action(Kind.FORGET, facts.image_id, reason))
-    if facts.handed_over is not None:
-        found.append(Action(Kind.TAKE, facts.image_id, reason))
-    if facts.evicted is not None:
-        found.append(Action(Kind.FORGET_EVICTION, facts.image_id, reason))
-    return found
-
-
-def _reaping(facts: Facts) -> Iterator[Action]:
-    for trashed in facts.trashed:
-        if not trashed.in_use:
-            yield Action(
-                Kind.REAP,
-                facts.image_id,
-                'it was deleted, and nothing uses it any more',
-                trashed.rbd_id,
-            )
+        found = _Plan(facts, policy, now).actions()
+    else:
+        found = list(remains.of_unknown(facts))
+    return [*remains.reaping(facts), *found, *remains.uses(facts)]
 
 
 class _Plan:
@@ -191,6 +174,11 @@ class _Plan:
         """Whether a copy will be made, now or later."""
         return self._due is not None and not self._stays
 
+    @property
+    def _later(self) -> bool:
+        """Whether it is too early to make a copy that will be made."""
+        return self._due is not None and self._due > self._now
+
     def _tasks(self) -> Iterator[Action]:
         if self._working:
             return
@@ -228,6 +216,8 @@ class _Plan:
             yield self._action(Kind.TAKE, 'somebody has taken it')
         elif not self._awaited:
             yield self._action(Kind.TAKE, self._why_not())
+        elif self._facts.handed_over == '' and self._later:
+            yield self._action(Kind.TAKE, 'it failed, and is tried later')
 
     def _eviction(self) -> Iterator[Action]:
         if self._facts.evicted is None:
@@ -239,8 +229,8 @@ class _Plan:
 
     def _converts(self) -> bool:
         """Whether a copy is to be made now."""
-        image, due = self._facts.image, self._due
-        if image is None or due is None or due > self._now:
+        image = self._facts.image
+        if image is None or self._due is None or self._later:
             return False
         if self._stays or self._working or image.importing:
             return False
@@ -251,7 +241,7 @@ class _Plan:
             return
         known = self._facts.attempts
         reason = 'a copy is wanted'
-        if self._facts.handed_over is not None:
+        if self._facts.handed_over:
             reason = 'its worker has handed it over'
         elif self._facts.evicted is not None:
             reason = 'it was evicted, and was asked for since'

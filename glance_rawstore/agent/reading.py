@@ -24,6 +24,7 @@ from glance_rawstore import lease
 from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
 from glance_rawstore import resuming
+from glance_rawstore import uses
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Image
@@ -91,6 +92,7 @@ class Reader:
         if copy is not None and part is not None:
             # Both names of one image: a rename that goes on, or does not.
             copy = None if part.rbd_id == copy.rbd_id else copy
+        use = uses.read(self._pool.ioctx, image_id)
         trash = inventory.trashed(self._pool)
         mine = [rbd_id for owner, _, rbd_id in trash if owner == image_id]
         return self._facts(
@@ -104,6 +106,8 @@ class Reader:
             attempts=attempts.read(self._pool.ioctx, image_id),
             handed_over=handover.offered(self._pool.ioctx, image_id),
             evicted=noted,
+            asked=use.asked if use else None,
+            used=use is not None,
         )
 
     def all(self) -> Iterator[Facts]:
@@ -126,7 +130,8 @@ class Reader:
         found = self._listing()
         known = attempts.read_all(self._pool.ioctx)
         offered = handover.all_offered(self._pool.ioctx)
-        every = {*images, *tasks, *found, *known, *offered, *noted}
+        used = uses.read_all(self._pool.ioctx)
+        every = {*images, *tasks, *found, *known, *offered, *noted, *used}
         for image_id in sorted(every):
             image = images.get(image_id) or self._catalog.image(image_id)
             here = found.get(image_id, _Found())
@@ -143,6 +148,8 @@ class Reader:
                 attempts=known.get(image_id),
                 handed_over=offered.get(image_id),
                 evicted=noted.get(image_id),
+                asked=used[image_id].asked if image_id in used else None,
+                used=image_id in used,
             )
 
     def _facts(

@@ -25,6 +25,18 @@ class HandoverContract:
 
         assert handover.all_offered(world.pool.ioctx) == {'two': 'task-2'}
 
+    def test_what_is_asked_for_is_offered_without_a_task(self, world):
+        ioctx = world.pool.ioctx
+        handover.offer(ioctx, 'one', 'task-1')
+
+        for image_id in ('one', 'two', 'two'):
+            handover.ask(ioctx, image_id)
+
+        assert handover.all_offered(ioctx) == {'one': 'task-1', 'two': ''}
+        assert handover.offered(ioctx, 'two') == ''
+        handover.take(ioctx, 'two')
+        assert handover.all_offered(ioctx) == {'one': 'task-1'}
+
     def test_agents_are_counted_while_they_are_there(self, world):
         ioctx = world.pool.ioctx
         one, two = Presence(ioctx), Presence(world.other_node().ioctx)

@@ -51,7 +51,10 @@ CORE = (
 # What decides within a door, and is held to the rules of the core.
 PURE = tuple(
     f'agent.{name}'
-    for name in ('facts', 'policy', 'workers', 'evictions', 'actions', 'plan')
+    for name in (
+        *('facts', 'policy', 'workers', 'evictions', 'remains'),
+        *('actions', 'plan'),
+    )
 )
 # What the core takes from outside the standard library, and where.
 CORE_LIBRARIES = {

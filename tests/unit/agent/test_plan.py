@@ -389,6 +389,43 @@ def but(facts, **changes):
             id='evicted, and asked for since',
         ),
         pytest.param(
+            but(WANTED, evicted=EVICTED, asked=AT + 1, handed_over=''),
+            ['make copy'],
+            id='evicted, and asked for just now',
+        ),
+        pytest.param(
+            but(
+                WANTED,
+                evicted=EVICTED,
+                asked=AT + 1,
+                handed_over='',
+                attempts=failed(at=NOW - 10),
+            ),
+            ['forget handover'],
+            id='evicted, and asked for, but it failed lately',
+        ),
+        pytest.param(
+            but(WANTED, evicted=EVICTED, asked=AT - 1, handed_over=''),
+            ['forget handover'],
+            id='asked for before it was evicted again',
+        ),
+        pytest.param(
+            but(DONE, used=True), [], id='uses of what is there are kept'
+        ),
+        pytest.param(
+            but(WANTED, evicted=EVICTED, used=True),
+            [],
+            id='uses of what was evicted are kept',
+        ),
+        pytest.param(
+            Facts(ID, used=True), ['forget uses'], id='used, then deleted'
+        ),
+        pytest.param(
+            Facts(ID, known=False, used=True),
+            ['forget uses'],
+            id='used, and no image of this Glance',
+        ),
+        pytest.param(
             but(WANTED, image=image(None), evicted=EVICTED),
             ['forget eviction'],
             id='evicted, and not wanted any more',
@@ -561,7 +598,7 @@ everything = st.builds(
         st.sampled_from([NOW, LONG_AGO]),
         st.sampled_from([POLICY.version(image()), 'another']),
     ),
-    handed_over=st.none() | st.sampled_from('tuvw'),
+    handed_over=st.none() | st.sampled_from(['t', 'u', 'v', 'w', '']),
     evicted=st.none()
     | st.builds(
         Evicted,
@@ -571,6 +608,7 @@ everything = st.builds(
         st.sampled_from(['c', 'another', '']),
     ),
     asked=st.none() | st.sampled_from([AT - 1, AT, AT + 1]),
+    used=st.booleans(),
 )
 policies = st.builds(
     dataclasses.replace,
@@ -587,6 +625,7 @@ GONE = {
     Kind.FORGET: {'attempts': None},
     Kind.TAKE: {'handed_over': None},
     Kind.FORGET_EVICTION: {'evicted': None},
+    Kind.FORGET_USES: {'used': False},
 }
 
 
@@ -689,6 +728,7 @@ def test_copies_of_images_that_glance_never_had_are_left(facts, policy):
         'forget attempts',
         'forget handover',
         'forget eviction',
+        'forget uses',
     }
 
 

@@ -15,6 +15,7 @@ from glance_rawstore import making
 from glance_rawstore import raw_pool
 from glance_rawstore import resuming
 from glance_rawstore import slots
+from glance_rawstore import uses
 from glance_rawstore.agent import plan
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.converting import Conversions
@@ -25,6 +26,7 @@ from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.lifecycle.states import Status
+from glance_rawstore.lifecycle.uses import Count
 from tests.contract.raw_pool import RawPoolContract
 from tests.contract.world import DATA
 from tests.contract.world import SIZE
@@ -375,6 +377,36 @@ def test_an_evicted_copy_is_made_again_when_it_may_be(work, reconcile, made):
 
     assert kinds(reconcile()) == ['make copy']
     RawPoolContract.check_intact(work.world, ID)
+
+
+def test_an_evicted_copy_is_made_again_when_it_is_asked_for(
+    work, reconcile, made
+):
+    noted(work, work.world.pool.rbd_id(raw_copy.name(ID)))
+    reconcile()
+    ioctx = work.world.pool.ioctx
+    uses.add(ioctx, {ID: Count(1, last=time.time())}, 60.0)
+    assert kinds(reconcile()) == []
+
+    uses.add(ioctx, {ID: Count(asked=time.time() + 1)}, 60.0)
+    handover.ask(ioctx, ID)
+
+    assert kinds(reconcile()) == ['make copy']
+    assert handover.all_offered(ioctx) == {}
+    RawPoolContract.check_intact(work.world, ID)
+
+
+def test_uses_of_an_image_that_is_gone_are_forgotten(work, reconcile, made):
+    ioctx = work.world.pool.ioctx
+    counts = {ID: Count(3, last=time.time()), 'nobodys': Count(1, last=1.0)}
+    uses.add(ioctx, counts, 60.0)
+    assert kinds(reconcile()) == ['forget uses']
+    assert list(uses.read_all(ioctx)) == [ID]
+
+    work.catalog.delete(ID)
+
+    assert kinds(reconcile()) == ['delete copy', 'forget uses']
+    assert uses.read_all(ioctx) == {}
 
 
 def test_making_a_copy_forgets_that_it_was_evicted(work, reconcile):

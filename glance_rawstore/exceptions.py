@@ -22,7 +22,9 @@
     |-- LeaseHeld               another worker is making this copy
     |-- LeaseLost               another worker may have taken over: stop
     |-- NotFound                no such copy
-    `-- BadSetup                the configuration must be changed
+    |-- BadSetup                the configuration must be changed
+    |-- WrongUsage              the command line must be changed
+    `-- Declined                the operator was asked and said no
 
 The text of every one is a sentence that may be shown to a tenant: it names
 no host, pool, path or URL.  Details for operators go to the log.
@@ -143,3 +145,15 @@ class BadSetup(RawStoreError):
     """The configuration is wrong; the message says what to change."""
 
     exit_code = 4
+
+
+class WrongUsage(RawStoreError):
+    """The command line cannot be meant so; the message says how."""
+
+    exit_code = 2
+
+
+class Declined(RawStoreError):
+    """The operator was asked, and said no."""
+
+    sentence = 'The answer was no, so nothing was done.'

@@ -11,6 +11,8 @@ from glance_rawstore import exceptions
 PROPERTY = 'raw_cache'
 #: A tenant's weight for the copy's location.
 WEIGHT_PROPERTY = 'raw_cache_weight'
+#: Whether a copy is never evicted; anything but a plain yes is a no.
+PROTECTED_PROPERTY = 'raw_cache_protected'
 
 
 def wanted(properties: Mapping[str, str], default: bool = False) -> bool:

@@ -12,6 +12,7 @@ from glance_rawstore import catalog
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore import tracing
 from glance_rawstore.agent.acting import Actor
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.policy import Policy
@@ -78,12 +79,20 @@ class Node:
             all_stores=self.all_stores,
             options=self.options,
             catalog=self.catalog,
-            requester=Requester(None, None),
+            requester=Requester(None, self._request_id(image_id, task_id)),
             stop=stop,
             resources=contextlib.ExitStack(),
             has_slot=True,
             task_id=task_id,
         )
+
+    def _request_id(self, image_id: str, task_id: str | None) -> str:
+        """That of the task that goes on, or a new one."""
+        known = {
+            task.task_id: task.request_id
+            for task in self.catalog.copy_tasks(image_id)
+        }
+        return known.get(task_id or '') or tracing.new_request_id()
 
 
 def _policy(

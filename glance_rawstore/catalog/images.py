@@ -10,6 +10,7 @@ from typing import Any
 from glance.common import crypt
 from glance.common import exception as glance_exception
 
+from glance_rawstore import exceptions
 from glance_rawstore.catalog.database import PAGE
 from glance_rawstore.catalog.database import Database
 from glance_rawstore.catalog.database import epoch
@@ -214,3 +215,31 @@ class Images(Database):
             )
         except glance_exception.NotFound:
             LOG.debug('Location %s was gone already', row['id'])
+
+    @write
+    def set_property(self, image_id: str, name: str, value: str) -> None:
+        """Set a property of an image, as its owner might.
+
+        Nothing but that property is written, and ``updated_at``.
+
+        :raises NotFound: the image is gone
+        """
+        try:
+            self._db.image_update(
+                self._context, image_id, {'properties': {name: value}}
+            )
+        except glance_exception.NotFound as exc:
+            raise exceptions.NotFound('There is no such image.') from exc
+
+    @write
+    def unset_property(self, image_id: str, name: str) -> None:
+        """Take a property off an image; accepts "already gone".
+
+        :raises NotFound: the image is gone
+        """
+        image = self.image(image_id)
+        if image is None:
+            raise exceptions.NotFound('There is no such image.')
+        if name in image.properties:
+            self._db.image_property_delete(self._context, name, image_id)
+            self._db.image_update(self._context, image_id, {})

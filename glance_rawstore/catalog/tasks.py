@@ -28,6 +28,8 @@ class CopyTask:
     """A task that is about a raw copy. Times in seconds since the epoch.
 
     :param updated: when its worker was heard of last
+    :param request_id: of the request that led to it, by which log lines name
+        it as well
     """
 
     task_id: str
@@ -36,6 +38,7 @@ class CopyTask:
     message: str
     created: float
     updated: float
+    request_id: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -67,6 +70,7 @@ def _copy_task(task: Mapping[str, Any]) -> CopyTask:
         message=task['message'] or '',
         created=epoch(task['created_at']),
         updated=epoch(task['updated_at']),
+        request_id=task['request_id'],
     )
 
 

@@ -9,41 +9,48 @@ from collections.abc import Sequence
 
 from glance_rawstore import exceptions
 from glance_rawstore.cli import agent
+from glance_rawstore.cli import commands
+from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import list as list_command
+from glance_rawstore.cli import logs
+from glance_rawstore.cli import protect
 from glance_rawstore.cli import reap
 from glance_rawstore.cli import reconcile
 from glance_rawstore.cli import show
 
 _DESCRIPTION = """\
-See and tidy the raw copies that the Glance store driver rawrbd keeps in Ceph.
+See and manage the raw copies that the Glance store driver rawrbd keeps in
+Ceph.
 
-All that is shown is read from Ceph: a copy is pending while it is being
-written, active when it can be cloned, and pending_delete when it was deleted
-but clones still need it.
+A copy is pending while it is being written, active when it can be cloned, and
+pending_delete when it was deleted but clones still need it.
 """
 
-_EPILOG = """\
+_EXAMPLES = """\
 examples:
   glance-rawstore list                       every copy, with sizes and clones
   glance-rawstore list --format json         the same for a program
   glance-rawstore show 6e0f...               one image's copy, in full
+  glance-rawstore protect 6e0f...            keep it from being evicted
   glance-rawstore reap                       free what nothing uses any more
   glance-rawstore reap --watch 10            the same every 10 seconds
   glance-rawstore reconcile --dry-run        what the agent would do, and why
   glance-rawstore agent                      do it, for ever
-
-exit status:
-  0 done, 1 failed, 2 wrong usage, 3 no such copy, 4 wrong configuration
 """
+
+_GROUPS = (
+    ('what is there', (list_command, show)),
+    ('copies of single images', (protect,)),
+    ('all copies', (reconcile, reap, agent)),
+)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog='glance-rawstore',
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage='%(prog)s [OPTION...] COMMAND [ARGUMENT...]',
     )
     top.add_argument(
         '--config-file',
@@ -60,11 +67,22 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         '--debug', action='store_true', help='log what is done, to stderr'
     )
-    commands = top.add_subparsers(
-        title='commands', dest='command', required=True, metavar='COMMAND'
+    groups = commands.Groups(
+        top.add_subparsers(
+            title='commands',
+            dest='command',
+            required=True,
+            metavar='COMMAND',
+            help='one of those above; COMMAND --help tells more',
+            prog='glance-rawstore',
+        )
     )
-    for module in (list_command, show, reap, reconcile, agent):
-        module.add_parser(commands)
+    for title, modules in _GROUPS:
+        groups.begin(title)
+        for module in modules:
+            module.add_parser(groups)
+    top.description = f'{_DESCRIPTION}\n{groups}'
+    top.epilog = f'{_EXAMPLES}\nexit status:\n{exit_status.table()}'
     return top
 
 
@@ -76,11 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: the exit status
     """
     args = parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if args.debug else logging.ERROR,
-        stream=sys.stderr,
-        format='%(asctime)s %(levelname)s %(name)s: %(message)s',
-    )
+    logs.begin(logging.DEBUG if args.debug else logging.ERROR)
     if not args.debug:
         # Libraries below glance_store warn about themselves when imported.
         warnings.simplefilter('ignore')
@@ -95,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'glance-rawstore: {exc}', file=sys.stderr)
         return exc.exit_code
     except KeyboardInterrupt:
-        return 130
+        return exit_status.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0

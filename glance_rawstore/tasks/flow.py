@@ -8,6 +8,7 @@ from taskflow import engines
 from taskflow.patterns import linear_flow
 
 from glance_rawstore import exceptions
+from glance_rawstore import tracing
 from glance_rawstore.tasks import converting
 from glance_rawstore.tasks import preparing
 from glance_rawstore.tasks import publishing
@@ -42,6 +43,11 @@ def conversion(job: Job) -> linear_flow.Flow:
 
 def run(job: Job) -> None:
     """Run a conversion to its end; logs its outcome and raises nothing."""
+    with tracing.logged_as(job.requester.request_id):
+        _run(job)
+
+
+def _run(job: Job) -> None:
     try:
         with contextlib.ExitStack() as resources:
             job.resources = resources

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from glance_rawstore import exceptions
 from glance_rawstore.catalog import CopyTask
 from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
@@ -118,6 +119,21 @@ class FakeCatalog:
             kept = tuple(row for row in rows if row['url'] != url)
             self.change(image_id, locations=kept)
 
+    def set_property(self, image_id: str, name: str, value: str) -> None:
+        if image_id not in self.images:
+            raise exceptions.NotFound('There is no such image.')
+        properties = {**self.images[image_id].properties, name: value}
+        self.change(image_id, properties=properties, updated_at=time.time())
+
+    def unset_property(self, image_id: str, name: str) -> None:
+        if image_id not in self.images:
+            raise exceptions.NotFound('There is no such image.')
+        properties = dict(self.images[image_id].properties)
+        if properties.pop(name, None) is not None:
+            self.change(
+                image_id, properties=properties, updated_at=time.time()
+            )
+
     def all_images(self) -> Iterator[Image]:
         yield from list(self.images.values())
 
@@ -138,6 +154,7 @@ class FakeCatalog:
             task.message,
             task.created,
             task.updated,
+            getattr(task.requester, 'request_id', None),
         )
 
     def open_tasks(self) -> list[CopyTask]:

@@ -44,11 +44,12 @@ def test_every_error_says_when_it_is_raised(name):
 
 
 def test_commands_return_what_their_help_says():
-    """3: no such copy, 4: wrong configuration, 1: anything else."""
+    """As cli/exit_status.py has it."""
     codes = {name: cls.exit_code for name, cls in CLASSES.items()}
 
     assert codes.pop('NotFound') == 3
     assert codes.pop('BadSetup') == 4
+    assert codes.pop('WrongUsage') == 2
     assert set(codes.values()) == {1}
 
 

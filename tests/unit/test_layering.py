@@ -43,6 +43,7 @@ EDGES = (
     ),
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
     'uses',
+    *('orders', 'tracing'),
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),

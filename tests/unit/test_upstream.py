@@ -129,6 +129,11 @@ def test_the_driver_is_found_by_url_and_by_name():
     [
         (database.image_get, '(context, image_id, '),
         (database.image_get_all, '(context, filters=None, marker=None, '),
+        (
+            database.image_update,
+            '(context, image_id, values, purge_props=False, ',
+        ),
+        (database.image_property_delete, '(context, prop_ref, image_ref)'),
         (database.task_get, '(context, task_id, '),
         (database.task_get_all, '(context, filters=None, marker=None, '),
         (database.tasks_get_by_image, '(context, image_id)'),
@@ -194,7 +199,7 @@ def test_tasks_have_the_columns_that_we_read():
 
     assert task >= {
         *('id', 'type', 'status', 'image_id', 'created_at', 'updated_at'),
-        'deleted',
+        *('deleted', 'request_id'),
     }
 
 

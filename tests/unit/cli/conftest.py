@@ -4,6 +4,9 @@
 import pytest
 
 from glance_rawstore import cli
+from glance_rawstore.agent.node import Node
+from tests.unit.agent.conftest import node as node
+from tests.unit.agent.conftest import work as work
 
 
 @pytest.fixture
@@ -24,3 +27,10 @@ def command(world, tmp_path, capsys):
         return status, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def on_node(command, node, monkeypatch):
+    """The same, with a Glance in memory."""
+    monkeypatch.setattr(Node, 'start', lambda files, store: node)
+    return command

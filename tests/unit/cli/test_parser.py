@@ -7,8 +7,10 @@ import pytest
 
 from glance_rawstore import cli
 from glance_rawstore import exceptions
+from glance_rawstore.cli import exit_status
 
 COMMANDS = ('list', 'show', 'reap')
+IMAGES = ('protect', 'unprotect')
 
 
 def ended(*argv):
@@ -27,13 +29,21 @@ def test_help_explains_states_commands_and_exit_status(capsys):
     assert ended('--help') == 0
 
     shown = capsys.readouterr().out
-    for word in ('pending', 'active', 'pending_delete', *COMMANDS):
+    for word in ('pending', 'active', 'pending_delete', *COMMANDS, *IMAGES):
         assert word in shown
-    assert (
-        '0 done, 1 failed, 2 wrong usage, 3 no such copy, 4 wrong '
-        'configuration'
-    ) in shown
+    for code, meaning in exit_status.TABLE:
+        assert f'{code:<3}  {meaning}' in shown
     assert all(len(line) < 80 for line in shown.splitlines())
+
+
+@pytest.mark.usefixtures('wide')
+@pytest.mark.parametrize('command', IMAGES)
+def test_every_command_about_images_tells_how_to_name_them(capsys, command):
+    assert ended(command, '--help') == 0
+
+    shown = capsys.readouterr().out
+    for word in ('IMAGE', '--from-file', '--all', '--property', '--dry-run'):
+        assert word in shown
 
 
 @pytest.mark.usefixtures('wide')

@@ -5,17 +5,13 @@ import json
 
 import pytest
 
-from glance_rawstore.agent.node import Node
-from tests.unit.agent.conftest import node as node
-from tests.unit.agent.conftest import work as work
 from tests.unit.tasks.conftest import ID
 
 
 @pytest.fixture
-def reconcile(command, node, monkeypatch):
-    """The command, with a Glance in memory."""
-    monkeypatch.setattr(Node, 'start', lambda files, store: node)
-    return lambda *args: command('reconcile', *args)
+def reconcile(on_node):
+    """The command."""
+    return lambda *args: on_node('reconcile', *args)
 
 
 def test_a_dry_run_says_what_and_why_and_does_nothing(reconcile, work):

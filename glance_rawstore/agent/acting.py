@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from glance_rawstore import attempts
 from glance_rawstore import evicted
@@ -12,6 +13,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import lease
 from glance_rawstore import making
+from glance_rawstore import orders
 from glance_rawstore import raw_pool
 from glance_rawstore import torn
 from glance_rawstore import uses
@@ -32,6 +34,14 @@ _DIED = (
     'The worker that made the raw copy ended before it was done. The image '
     'itself is not affected.'
 )
+
+_FORGET: dict[Kind, Callable[[Any, str], None]] = {
+    Kind.FORGET: attempts.forget,
+    Kind.TAKE: handover.take,
+    Kind.FORGET_EVICTION: evicted.forget,
+    Kind.FORGET_USES: lambda ioctx, image_id: uses.forget(ioctx, [image_id]),
+    Kind.FORGET_ORDER: orders.forget,
+}
 
 
 class Actor:
@@ -88,14 +98,8 @@ class Actor:
                     self._pool.delete(image_id)
             case Kind.EVICT:
                 self._pool.delete_one(image_id, target)
-            case Kind.FORGET:
-                attempts.forget(self._pool.ioctx, image_id)
-            case Kind.TAKE:
-                handover.take(self._pool.ioctx, image_id)
-            case Kind.FORGET_EVICTION:
-                evicted.forget(self._pool.ioctx, image_id)
-            case Kind.FORGET_USES:
-                uses.forget(self._pool.ioctx, [image_id])
+            case kind if kind in _FORGET:
+                _FORGET[kind](self._pool.ioctx, image_id)
             case _:
                 self._tell_glance(action, facts)
 

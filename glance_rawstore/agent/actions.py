@@ -21,6 +21,7 @@ class Kind(enum.StrEnum):
     TAKE = 'forget handover'
     FORGET_EVICTION = 'forget eviction'
     FORGET_USES = 'forget uses'
+    FORGET_ORDER = 'forget order'
     CONVERT = 'make copy'
 
 

@@ -6,9 +6,14 @@ from glance_rawstore.agent.policy import Wish
 
 
 def holds(facts: Facts) -> bool:
-    """Whether the copy was evicted, and nobody has asked for it since."""
+    """Whether the copy was evicted, and nobody has asked for it since.
+
+    An operator's order is as good as a consumer's.
+    """
     noted = facts.evicted
-    return noted is not None and not noted.is_over(facts.asked)
+    if noted is None or facts.ordered:
+        return False
+    return not noted.is_over(facts.asked)
 
 
 def unfinished(facts: Facts, wished: Wish) -> bool:

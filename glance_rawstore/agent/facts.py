@@ -99,6 +99,7 @@ class Facts:
     :param evicted: its copy was evicted, and not made again since
     :param asked: when a consumer last asked for an evicted copy
     :param used: there is an entry for it among the uses
+    :param ordered: an operator has ordered a copy, whether wished for or not
     """
 
     image_id: str
@@ -114,3 +115,4 @@ class Facts:
     evicted: Evicted | None = None
     asked: float | None = None
     used: bool = False
+    ordered: bool = False

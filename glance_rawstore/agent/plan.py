@@ -75,7 +75,7 @@ class _Plan:
         image, policy = self._facts.image, self._policy
         if (
             image is None
-            or self._wish not in (Wish.WANTED, Wish.UNREADABLE)
+            or not self._asked_for
             or not policy.makes
             or self._evicted
             or image.status != 'active'
@@ -85,6 +85,13 @@ class _Plan:
             return None
         due = policy.retry.after(self._facts.attempts, policy.version(image))
         return None if due is None else max(due, image.updated_at + SETTLE)
+
+    @property
+    def _asked_for(self) -> bool:
+        """Whether there is a wish, or an order where nothing is said."""
+        if self._wish == Wish.ABSENT:
+            return self._facts.ordered
+        return self._wish != Wish.UNWANTED
 
     def _copy_stays(self) -> bool:
         """Whether there is an active copy when all is done."""
@@ -105,9 +112,7 @@ class _Plan:
             *self._locations(),
             *self._copy(),
             *self._tasks(),
-            *self._attempts(),
-            *self._handover(),
-            *self._eviction(),
+            *remains.notes(self._facts, self._outlook()),
             *self._conversion(),
         ]
 
@@ -201,31 +206,15 @@ class _Plan:
                     Kind.FAIL_TASK, 'its worker died', task.task_id
                 )
 
-    def _attempts(self) -> Iterator[Action]:
-        if self._facts.attempts is None or self._working:
-            return
-        if self._stays:
-            yield self._action(Kind.FORGET, 'the copy is there')
-        elif self._wish in (Wish.UNWANTED, Wish.ABSENT):
-            yield self._action(Kind.FORGET, self._why_not())
-
-    def _handover(self) -> Iterator[Action]:
-        if self._facts.handed_over is None:
-            return
-        if self._working or self._stays:
-            yield self._action(Kind.TAKE, 'somebody has taken it')
-        elif not self._awaited:
-            yield self._action(Kind.TAKE, self._why_not())
-        elif self._facts.handed_over == '' and self._later:
-            yield self._action(Kind.TAKE, 'it failed, and is tried later')
-
-    def _eviction(self) -> Iterator[Action]:
-        if self._facts.evicted is None:
-            return
-        if self._stays:
-            yield self._action(Kind.FORGET_EVICTION, 'the copy is there')
-        elif self._wish in (Wish.UNWANTED, Wish.ABSENT):
-            yield self._action(Kind.FORGET_EVICTION, self._why_not())
+    def _outlook(self) -> remains.Outlook:
+        return remains.Outlook(
+            stays=self._stays,
+            working=self._working,
+            awaited=self._awaited,
+            asked_for=self._asked_for,
+            later=self._later,
+            why_not=self._why_not(),
+        )
 
     def _converts(self) -> bool:
         """Whether a copy is to be made now."""
@@ -241,6 +230,8 @@ class _Plan:
             return
         known = self._facts.attempts
         reason = 'a copy is wanted'
+        if self._wish == Wish.ABSENT:
+            reason = 'an operator has ordered it'
         if self._facts.handed_over:
             reason = 'its worker has handed it over'
         elif self._facts.evicted is not None:

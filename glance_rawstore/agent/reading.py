@@ -21,6 +21,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import lease
+from glance_rawstore import orders
 from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
 from glance_rawstore import resuming
@@ -108,6 +109,7 @@ class Reader:
             evicted=noted,
             asked=use.asked if use else None,
             used=use is not None,
+            ordered=orders.read(self._pool.ioctx, image_id) is not None,
         )
 
     def all(self) -> Iterator[Facts]:
@@ -131,7 +133,9 @@ class Reader:
         known = attempts.read_all(self._pool.ioctx)
         offered = handover.all_offered(self._pool.ioctx)
         used = uses.read_all(self._pool.ioctx)
+        ordered = orders.read_all(self._pool.ioctx)
         every = {*images, *tasks, *found, *known, *offered, *noted, *used}
+        every |= ordered.keys()
         for image_id in sorted(every):
             image = images.get(image_id) or self._catalog.image(image_id)
             here = found.get(image_id, _Found())
@@ -150,6 +154,7 @@ class Reader:
                 evicted=noted.get(image_id),
                 asked=used[image_id].asked if image_id in used else None,
                 used=image_id in used,
+                ordered=image_id in ordered,
             )
 
     def _facts(

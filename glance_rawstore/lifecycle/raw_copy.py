@@ -28,7 +28,7 @@ _PART_SUFFIX = '_raw.part'
 META_PREFIX = 'glance_rawstore.'
 META_SOURCE_FORMAT = META_PREFIX + 'source_format'
 #: Present, "true", if the copy was made for the image's wish, and is to go
-#: with it; not on one that an admin made by ``copy-image``.
+#: with it; not on one that an admin made by ``copy-image``, or ordered.
 META_BY_WISH = META_PREFIX + 'by_wish'
 META_BYTES_USED = META_PREFIX + 'bytes_used'
 #: Whole percents as a string, "0" to "100"; on a ``.part`` only.

@@ -182,12 +182,10 @@ class Commit(Step):
         :raises Cancelled: the copy was deleted meanwhile
         """
         with self.telling(task_id, progress.Elapsed('Finishing the copy')):
-            return part.commit(
-                {
-                    raw_copy.META_SOURCE_FORMAT: verdict.disk_format,
-                    raw_copy.META_BY_WISH: 'true',
-                }
-            )
+            meta = {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
+            if self.job.by_wish:
+                meta[raw_copy.META_BY_WISH] = 'true'
+            return part.commit(meta)
 
     def revert(self, result: Any, part: Part, **_kwargs: Any) -> None:
         """Delete the committed copy; clones made meanwhile keep theirs."""

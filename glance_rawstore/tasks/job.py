@@ -28,6 +28,7 @@ class Job:
         counted
     :param counted: this attempt is counted in Ceph
     :param task_id: the task of a worker that is gone, to be continued
+    :param by_wish: the copy is wished for, and goes with the wish
     :param attended: there is an agent to hand over to; None until asked
     """
 
@@ -44,6 +45,7 @@ class Job:
     attempt: Attempts | None = None
     counted: bool = False
     task_id: str | None = None
+    by_wish: bool = True
     attended: bool | None = None
 
     def wait(self, seconds: float) -> None:

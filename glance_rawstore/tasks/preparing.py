@@ -10,6 +10,7 @@ from taskflow.types import failure
 from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import handover
+from glance_rawstore import orders
 from glance_rawstore import slots
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Image
@@ -126,7 +127,7 @@ class CheckWanted(Step):
             image.disk_format, image.container_format
         )
         if not wishes.wanted(image.properties, default):
-            raise exceptions.NothingToDo('No raw copy is wanted any more.')
+            self._check_order(image)
         weight = wishes.weight(image.properties, self.job.options.weight)
         if image.disk_format in formats.ALREADY_RAW:
             raise exceptions.NothingToDo(
@@ -134,6 +135,13 @@ class CheckWanted(Step):
             )
         formats.check_formats(image.disk_format, image.container_format)
         return weight
+
+    def _check_order(self, image: Image) -> None:
+        """What an operator has ordered needs no wish, only no objection."""
+        ordered = orders.read(self.job.raw_pool.ioctx, image.image_id)
+        if ordered is None or wishes.PROPERTY in image.properties:
+            raise exceptions.NothingToDo('No raw copy is wanted any more.')
+        self.job.by_wish = False
 
 
 class TakeSlot(Step):

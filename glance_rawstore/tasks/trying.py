@@ -13,6 +13,7 @@ from typing import Any
 
 from glance_rawstore import attempts
 from glance_rawstore import exceptions
+from glance_rawstore import orders
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle.attempts import UNFINISHED
 from glance_rawstore.lifecycle.attempts import Attempts
@@ -74,9 +75,10 @@ def advanced(job: Job) -> None:
 
 
 def made(job: Job) -> None:
-    """Forget the attempts that failed: this one has not."""
+    """Forget the attempts that failed, and the order: this one has not."""
     with _tolerant(job):
         attempts.forget(job.raw_pool.ioctx, job.image_id)
+        orders.forget(job.raw_pool.ioctx, job.image_id)
 
 
 def made_none(job: Job, image: Image, why: Exception) -> None:

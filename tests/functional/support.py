@@ -17,6 +17,7 @@ from glance_rawstore import attempts
 from glance_rawstore import ceph
 from glance_rawstore import handover
 from glance_rawstore import inventory
+from glance_rawstore import orders
 from glance_rawstore import raw_pool
 from glance_rawstore import uses
 from glance_rawstore.lifecycle import raw_copy
@@ -198,6 +199,7 @@ class Pool:
             attempts.OBJECT,
             handover.OBJECT,
             uses.OBJECT,
+            orders.OBJECT,
         }
         with raw_pool.RawPool.open(self.settings) as pool:
             found = [str(item.key) for item in pool.ioctx.list_objects()]

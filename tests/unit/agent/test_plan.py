@@ -71,6 +71,9 @@ WANTED = Facts(ID, image=image())
 DONE = Facts(ID, image=image(), copy=Copy('c'), rows=(row(),))
 
 
+ORDERED = Facts(ID, image=image(None), ordered=True)
+
+
 def but(facts, **changes):
     return dataclasses.replace(facts, **changes)
 
@@ -495,6 +498,45 @@ def but(facts, **changes):
             ['finish commit', 'put location', 'forget eviction'],
             id='evicted, and made again but for the end',
         ),
+        pytest.param(ORDERED, ['make copy'], id='ordered'),
+        pytest.param(
+            but(
+                ORDERED,
+                tasks=(Task('t', 'pending', 0, 0),),
+                handed_over='t',
+            ),
+            ['make copy'],
+            id='ordered and handed over',
+        ),
+        pytest.param(
+            but(ORDERED, attempts=failed(5)), [], id='ordered, and given up'
+        ),
+        pytest.param(
+            but(ORDERED, part=Part('p', leased=True)), [], id='on its way'
+        ),
+        pytest.param(
+            but(ORDERED, part=Part('p', whole=True, by_wish=False)),
+            ['finish commit', 'put location', 'forget order'],
+            id='ordered, and the commit was interrupted',
+        ),
+        pytest.param(
+            but(DONE, image=image(None), copy=Copy('c', False), ordered=True),
+            ['forget order'],
+            id='delivered',
+        ),
+        pytest.param(
+            but(ORDERED, image=image('false')),
+            ['forget order'],
+            id='ordered, but nobody wants it',
+        ),
+        pytest.param(
+            but(ORDERED, image=None), ['forget order'], id='ordered, deleted'
+        ),
+        pytest.param(
+            but(ORDERED, known=False, image=None),
+            ['forget order'],
+            id='ordered of another Glance',
+        ),
     ],
 )
 def test_the_plan_is(facts, kinds):
@@ -609,6 +651,7 @@ everything = st.builds(
     ),
     asked=st.none() | st.sampled_from([AT - 1, AT, AT + 1]),
     used=st.booleans(),
+    ordered=st.booleans(),
 )
 policies = st.builds(
     dataclasses.replace,
@@ -626,6 +669,7 @@ GONE = {
     Kind.TAKE: {'handed_over': None},
     Kind.FORGET_EVICTION: {'evicted': None},
     Kind.FORGET_USES: {'used': False},
+    Kind.FORGET_ORDER: {'ordered': False},
 }
 
 
@@ -660,7 +704,8 @@ def carried_out(facts, action, policy):
             return but(
                 facts,
                 part=None,
-                copy=Copy('new'),
+                copy=Copy('new', wish(facts.image, policy) != Wish.ABSENT),
+                ordered=False,
                 rows=(wanted,),
                 attempts=None,
                 handed_over=None,
@@ -729,6 +774,7 @@ def test_copies_of_images_that_glance_never_had_are_left(facts, policy):
         'forget handover',
         'forget eviction',
         'forget uses',
+        'forget order',
     }
 
 
@@ -736,7 +782,7 @@ def test_copies_of_images_that_glance_never_had_are_left(facts, policy):
 @given(everything, policies)
 def test_what_was_evicted_is_made_again_on_demand_only(facts, policy):
     noted = facts.evicted
-    if noted is None or (facts.asked or 0) > noted.at:
+    if noted is None or facts.ordered or (facts.asked or 0) > noted.at:
         return
 
     assert 'make copy' not in planned(facts, policy)

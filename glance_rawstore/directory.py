@@ -23,6 +23,7 @@ _NAME = 'name_'
 _HEADER = 'rbd_header.'
 _SIZE = 'size'
 _META = 'metadata_'
+_CREATED = 'create_timestamp'
 _SNAPSHOT = 'snapshot_'
 _META_KEYS = (raw_copy.META_BYTES_USED, raw_copy.META_PROGRESS)
 
@@ -96,6 +97,21 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
     used, progress = (_number(values.get(_META + key)) for key in _META_KEYS)
     size = struct.unpack_from('<Q', values[_SIZE])[0]
     return Header(size, has_snapshots, used, progress)
+
+
+def created(ioctx: Any, rbd_id: str) -> float | None:
+    """When an RBD image was created, in seconds since the epoch.
+
+    :returns: None when it is gone
+    :raises CephUnavailable: the cluster does not answer
+    """
+    try:
+        found = ceph.read_omap(ioctx, _HEADER + rbd_id, (_CREATED,))
+    except exceptions.NotFound:
+        return None
+    value = found.get(_CREATED)
+    # utime_t: seconds and nanoseconds
+    return None if value is None else float(struct.unpack_from('<I', value)[0])
 
 
 def meta(ioctx: Any, rbd_id: str, key: str) -> str | None:

@@ -35,7 +35,15 @@ def attended(ioctx: Any) -> bool:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    return lease.holders(ioctx, OBJECT, _LOCK) > 0
+    return agents(ioctx) > 0
+
+
+def agents(ioctx: Any) -> int:
+    """How many agents are there, on any node.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    return lease.holders(ioctx, OBJECT, _LOCK)
 
 
 def offer(ioctx: Any, image_id: str, task_id: str) -> None:

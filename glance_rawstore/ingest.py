@@ -8,7 +8,7 @@ on their way, and what is returned describes them, not the copy.
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from glance_store import exceptions as store_exceptions
@@ -24,8 +24,10 @@ from glance_rawstore import raw_pool
 from glance_rawstore import safety
 from glance_rawstore import slots
 from glance_rawstore import sources
+from glance_rawstore import tally
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
+from glance_rawstore.lifecycle import tally as counts
 
 _CHUNK = 4 * units.Mi
 
@@ -159,18 +161,34 @@ def _make(
 ) -> None:
     made_from = {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
     telling = _Telling(imported)
-    with slots.slot(chosen.scratch_dir, chosen.max_conversions, telling.wait):
+    with (
+        slots.slot(chosen.scratch_dir, chosen.max_conversions, telling.wait),
+        _counted(pool) as made,
+    ):
         part = making.reserve(pool, image_id, chosen)
         try:
             part.measure(source, verdict)
             part.fill(source, verdict, telling.update, telling.stop)
-            part.commit(made_from)
+            made(part.commit(made_from))
         except BaseException:
             part.discard()
             raise
         finally:
             part.release()
     imported.tell('The raw copy is ready.', last=True)
+
+
+@contextlib.contextmanager
+def _counted(pool: raw_pool.RawPool) -> Iterator[Callable[[int], None]]:
+    """Count how a conversion ends; gives what to call with its bytes."""
+    started, sizes = time.monotonic(), list[int]()
+    try:
+        yield sizes.append
+    except Exception as exc:
+        tally.add(pool.ioctx, counts.ended(exc))
+        raise
+    seconds = time.monotonic() - started
+    tally.add(pool.ioctx, counts.succeeded(seconds, sum(sizes)))
 
 
 class _Telling:

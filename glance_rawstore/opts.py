@@ -214,8 +214,39 @@ unit.
     ),
 ]
 
+METRICS_OPTS: list[cfg.Opt] = [
+    cfg.HostAddressOpt(
+        'metrics_address',
+        default='127.0.0.1',
+        help="""
+Address at which ``glance-rawstore agent`` answers Prometheus, if
+``metrics_port`` is set. Whoever can reach it can read the figures: numbers
+and the names of stores and policies, nothing of any image or tenant.
+""",
+    ),
+    cfg.PortOpt(
+        'metrics_port',
+        default=0,
+        help="""
+TCP port at which ``glance-rawstore agent`` answers Prometheus, under
+``/metrics``, without encryption. 0 for none. ``--metrics-port`` of the command
+goes before it, for a second agent on one node.
+""",
+    ),
+    cfg.IntOpt(
+        'metrics_interval',
+        default=15,
+        min=1,
+        help="""
+Seconds between two looks of ``glance-rawstore agent`` at the raw pool for the
+figures that it tells Prometheus. A scrape costs Ceph nothing: it is answered
+with what was seen last.
+""",
+    ),
+]
+
 #: Every option of the group ``[glance_rawstore]``.
-_OPTS = [*CONVERSION_OPTS, *VIEW_OPTS, *AGENT_OPTS]
+_OPTS = [*CONVERSION_OPTS, *VIEW_OPTS, *AGENT_OPTS, *METRICS_OPTS]
 
 
 def register(conf: cfg.ConfigOpts) -> None:

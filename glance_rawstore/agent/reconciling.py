@@ -4,16 +4,19 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from glance_rawstore import raw_pool
 from glance_rawstore.agent import plan
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.actions import Kind
+from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.node import Node
 from glance_rawstore.agent.reading import Reader
 
 LOG = logging.getLogger(__name__)
+
+Seen = Callable[[Facts, Sequence[Action]], None]
 
 
 def log(action: Action) -> None:
@@ -21,17 +24,45 @@ def log(action: Action) -> None:
     LOG.info('Image %s: %s: %s', action.image_id, action.kind, action.reason)
 
 
-def planned(node: Node, pool: raw_pool.RawPool) -> Iterator[list[Action]]:
-    """The plans of all images for which there is something to do."""
+class Queue:
+    """Counts the copies that could be made now and wait for a worker.
+
+    :ivar length: how many of them were seen
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+
+    def see(self, facts: Facts, actions: Sequence[Action]) -> None:
+        """Look at what is known of an image, and is to be done about it."""
+        if facts.part is not None and facts.part.leased:
+            return
+        pending = any(task.status == 'pending' for task in facts.tasks)
+        if pending or any(a.kind == Kind.CONVERT for a in actions):
+            self.length += 1
+
+
+def _nobody(_facts: Facts, _actions: Sequence[Action]) -> None:
+    pass
+
+
+def planned(
+    node: Node, pool: raw_pool.RawPool, seen: Seen = _nobody
+) -> Iterator[list[Action]]:
+    """The plans of all images for which there is something to do.
+
+    :param seen: called with all that is read, whatever is to be done
+    """
     reader = Reader(node.catalog, pool, node.policy)
     for facts in reader.all():
         actions = plan.plan(facts, node.policy, time.time())
+        seen(facts, actions)
         if actions:
             yield actions
 
 
 def reconcile(
-    node: Node, told: Callable[[Action], None] = log
+    node: Node, told: Callable[[Action], None] = log, seen: Seen = _nobody
 ) -> tuple[list[str], int]:
     """Do for all images what there is to do, except for conversions.
 
@@ -39,6 +70,7 @@ def reconcile(
     one does not keep the others.
 
     :param told: called with each action before it is done
+    :param seen: called with all that is read, and what is planned
     :returns: ids of the images whose copies are to be made, in no order, so
         that several nodes begin at different ones; how many images failed
     :raises CephUnavailable: the cluster does not answer
@@ -47,7 +79,7 @@ def reconcile(
     failed = 0
     with raw_pool.RawPool.open(node.store.rbd) as pool:
         actor = node.actor(pool, told)
-        for actions in planned(node, pool):
+        for actions in planned(node, pool, seen):
             image_id = actions[0].image_id
             if {action.kind for action in actions} == {Kind.CONVERT}:
                 wanted.append(image_id)

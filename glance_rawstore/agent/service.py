@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """DOOR: ``glance-rawstore agent``; wakes, calls what decides, sleeps.
 
-Two processes under one master, which starts them again when they die: a
+Processes under one master, which starts them again when they die: a
 conversion that takes its process with it does not keep copies from being
-reaped.
+reaped, nor figures from being told.
 """
 
 import logging
@@ -20,10 +20,13 @@ from glance_rawstore import inventory
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.agent import leftovers
+from glance_rawstore.agent import passes
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.converting import Conversions
+from glance_rawstore.agent.exporting import Endpoint
 from glance_rawstore.agent.listening import Listener
 from glance_rawstore.agent.node import Node
+from glance_rawstore.agent.passes import Passes
 from glance_rawstore.tasks import progress
 
 LOG = logging.getLogger(__name__)
@@ -41,12 +44,18 @@ def jitter(seconds: float) -> float:
 
 
 class _Loop(cotyledon.Service):  # type: ignore[misc, unused-ignore]
-    """A pass, a pause, and again until the end."""
+    """A pass, a pause, and again until the end.
+
+    :param figures: where passes are noted
+    """
 
     graceful_shutdown_timeout = GRACE
+    #: By which its passes are known.
+    kind: str
 
-    def __init__(self, worker_id: Any) -> None:
+    def __init__(self, worker_id: Any, figures: Passes) -> None:
         super().__init__(worker_id)
+        self.figures = figures
         self._stop = threading.Event()
 
     def interval(self) -> float:
@@ -60,12 +69,16 @@ class _Loop(cotyledon.Service):  # type: ignore[misc, unused-ignore]
     def run(self) -> None:
         """Until the end. An error ends a pass, never the process."""
         while not self._stop.is_set():
+            started, ended = time.monotonic(), None
             try:
                 self.look()
+                ended = time.time()
             except exceptions.RawStoreError as exc:
                 LOG.warning('%s: %s Trying again.', self.name, exc)
             except Exception:
                 LOG.exception('%s: trying again', self.name)
+            took = time.monotonic() - started
+            self.figures.ended(self.kind, took, ended)
             self._stop.wait(jitter(self.interval()))
 
     def terminate(self) -> None:
@@ -77,11 +90,16 @@ class Reaper(_Loop):
     """Removes trashed copies that nothing uses any more."""
 
     name = 'glance-rawstore-reaper'
+    kind = passes.REAP
 
     def __init__(
-        self, worker_id: Any, store: stores.Store, interval: float
+        self,
+        worker_id: Any,
+        figures: Passes,
+        store: stores.Store,
+        interval: float,
     ) -> None:
-        super().__init__(worker_id)
+        super().__init__(worker_id, figures)
         self._store = store
         self._interval = interval
 
@@ -101,11 +119,17 @@ class Reconciler(_Loop):
     """Closes the gap, and makes the copies that are wanted."""
 
     name = 'glance-rawstore-reconciler'
+    kind = passes.RECONCILE
 
     def __init__(
-        self, worker_id: Any, files: Sequence[str], store: str, interval: float
+        self,
+        worker_id: Any,
+        figures: Passes,
+        files: Sequence[str],
+        store: str,
+        interval: float,
     ) -> None:
-        super().__init__(worker_id)
+        super().__init__(worker_id, figures)
         self._files = files
         self._store = store
         self._interval = interval
@@ -125,7 +149,9 @@ class Reconciler(_Loop):
             self._listen(self._node, self._conversions)
         started = time.monotonic()
         leftovers.remove(self._node.options.scratch_dir)
-        wanted, failed = reconciling.reconcile(self._node)
+        waiting = reconciling.Queue()
+        wanted, failed = reconciling.reconcile(self._node, seen=waiting.see)
+        self.figures.queued = waiting.length
         took = progress.duration(time.monotonic() - started)
         if wanted or failed:
             LOG.info(
@@ -154,21 +180,49 @@ class Reconciler(_Loop):
             self._listener.stop()
 
 
-def run(
-    files: Sequence[str],
-    store: stores.Store,
-    reconcile_interval: float,
-    reap_interval: float,
-) -> None:
+class Exporter(_Loop):
+    """Sees what there is, and tells it to Prometheus."""
+
+    name = 'glance-rawstore-exporter'
+    kind = passes.COLLECT
+
+    def __init__(
+        self, worker_id: Any, figures: Passes, store: stores.Store, ours: Any
+    ) -> None:
+        super().__init__(worker_id, figures)
+        self._endpoint = Endpoint(store, ours.retry_limit, figures)
+        self._options = ours
+        self._serving = False
+
+    def interval(self) -> float:
+        """``metrics_interval``."""
+        return float(self._options.metrics_interval)
+
+    def look(self) -> None:
+        """Look once; what was seen before is told until then."""
+        if not self._serving:
+            self._endpoint.serve(
+                self._options.metrics_address, self._options.metrics_port
+            )
+            self._serving = True
+        self._endpoint.look()
+
+
+def run(files: Sequence[str], store: stores.Store, ours: Any) -> None:
     """Run the agent until it is told to end; does not return.
 
     :param files: paths of Glance's configuration
     :param store: the raw store
-    :param reconcile_interval: seconds
-    :param reap_interval: seconds
+    :param ours: the options of ``[glance_rawstore]``
     """
     manager = cotyledon.ServiceManager(graceful_shutdown_timeout=GRACE + 5)
-    manager.add(Reaper, args=(store, reap_interval))
-    manager.add(Reconciler, args=(files, store.name, reconcile_interval))
+    figures = Passes()
+    manager.add(Reaper, args=(figures, store, ours.reap_interval))
+    manager.add(
+        Reconciler,
+        args=(figures, files, store.name, ours.reconcile_interval),
+    )
+    if ours.metrics_port:
+        manager.add(Exporter, args=(figures, store, ours))
     LOG.info('The agent for the raw store %s has started', store.name)
     manager.run()

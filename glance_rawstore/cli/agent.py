@@ -20,6 +20,13 @@ def add_parser(commands: Any) -> None:
         'reap_interval. Any number of nodes may run one beside glance-api. '
         'Logs to stderr.',
     )
+    parser.add_argument(
+        '--metrics-port',
+        type=int,
+        metavar='PORT',
+        help='answer Prometheus at this TCP port instead of that of '
+        'metrics_port; 0 for none',
+    )
     parser.set_defaults(run=run)
 
 
@@ -34,11 +41,7 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
     conf = configuration.load(args.config_file)
     opts.register(conf)
     node.check(conf, store.name)
-    ours = conf[opts.GROUP]
-    service.run(
-        configuration.files(args.config_file),
-        store,
-        ours.reconcile_interval,
-        ours.reap_interval,
-    )
+    if args.metrics_port is not None:
+        conf.set_override('metrics_port', args.metrics_port, opts.GROUP)
+    service.run(configuration.files(args.config_file), store, conf[opts.GROUP])
     return 0

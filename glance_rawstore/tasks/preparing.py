@@ -14,6 +14,7 @@ from glance_rawstore import orders
 from glance_rawstore import slots
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Image
+from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import Step
@@ -83,6 +84,7 @@ class OpenTask(Step):
             insist(lambda: self._hand_over(result))
         elif not self._is_of_another(why):
             insist(lambda: self._close(result, why))
+        outcome.ended(self.job, why)
 
     def _hand_over(self, task_id: str) -> None:
         self.job.catalog.report(

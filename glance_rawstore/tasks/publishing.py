@@ -11,6 +11,7 @@ from glance_rawstore import exceptions
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import states
 from glance_rawstore.part import Part
+from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import POLL
@@ -124,3 +125,5 @@ class CloseTask(Step):
         insist(
             lambda: self.job.catalog.succeed_task(task_id, result, f'{text}.')
         )
+        written = int(bytes_used * (1 - part.resumed_at))
+        outcome.made(self.job, seconds, written)

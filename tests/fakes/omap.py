@@ -35,6 +35,7 @@ def header(image: ceph.Image) -> dict[str, bytes]:
         'features': struct.pack('<Q', image.features),
         'order': struct.pack('<B', image.order),
         'object_prefix': string(f'rbd_data.{image.number}'),
+        'create_timestamp': struct.pack('<II', int(image.created), 0),
     }
     for key, value in image.meta.items():
         found[f'metadata_{key}'] = value.encode()

@@ -61,6 +61,21 @@ class WriteOpCtx(_Operation):
 
         self.steps.append(compare)
 
+    def execute(self, cls: str, method: str, data: bytes) -> None:
+        """The object class of numbers: add to one, as strings."""
+        assert (cls, method) == ('numops', 'add'), 'not needed yet'
+        (length,) = struct.unpack_from('<I', data)
+        key, rest = data[4 : 4 + length].decode(), data[4 + length :]
+        (length,) = struct.unpack_from('<I', rest)
+        assert len(rest) == 4 + length
+        added = float(rest[4:])
+
+        def add(omap: dict[str, bytes]) -> None:
+            # as cls_numops.cc writes it: ten digits
+            omap[key] = f'{float(omap.get(key, 0)) + added:.10g}'.encode()
+
+        self.steps.append(add)
+
 
 class ReadOpCtx(_Operation):
     """An operation that reads an omap."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the package sees of librbd, on a Ceph in memory."""
 
+import datetime
 import errno
 from typing import Any
 
@@ -119,8 +120,16 @@ class RBD:
     @operation
     def trash_list(self, ioctx: Any) -> Any:
         return [
-            {'id': number, 'name': image.name, 'source': 'USER'}
-            for number, (image, _until) in sorted(ioctx.pool.trash.items())
+            {
+                'id': number,
+                'name': image.name,
+                'source': 'USER',
+                # naive, in UTC, and nobody here defers its end
+                'deletion_time': datetime.datetime.fromtimestamp(
+                    until, datetime.UTC
+                ).replace(tzinfo=None),
+            }
+            for number, (image, until) in sorted(ioctx.pool.trash.items())
         ]
 
     @operation

@@ -32,6 +32,7 @@ from tests.contract.mishaps import AwayContract
 from tests.contract.mishaps import FullPoolContract
 from tests.contract.mishaps import KilledWriterContract
 from tests.contract.raw_pool import RawPoolContract
+from tests.contract.tally import TallyContract
 from tests.contract.uses import UsesContract
 from tests.contract.world import World
 from tests.contract.world import Writer
@@ -208,6 +209,10 @@ class TestHandover(HandoverContract):
 
 
 class TestUses(UsesContract):
+    """In Ceph."""
+
+
+class TestTally(TallyContract):
     """In Ceph."""
 
 

@@ -44,6 +44,7 @@ EDGES = (
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
     'uses',
     *('orders', 'tracing'),
+    'tally',
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),
@@ -55,6 +56,7 @@ PURE = tuple(
     for name in (
         *('facts', 'policy', 'workers', 'evictions', 'remains'),
         *('actions', 'plan'),
+        *('sight', 'passes', 'measures', 'metrics'),
     )
 )
 # What the core takes from outside the standard library, and where.

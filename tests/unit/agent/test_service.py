@@ -11,6 +11,7 @@ from glance_rawstore import handover
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent import service
 from glance_rawstore.agent.node import Node
+from glance_rawstore.agent.passes import Passes
 from glance_rawstore.lifecycle.states import Status
 from tests.contract.world import volumes
 from tests.unit.tasks.conftest import ID
@@ -49,7 +50,7 @@ def test_what_loses_its_last_clone_is_reaped_by_itself(world, run):
         consumer.clone(image_id, 'child')
         world.pool.delete(image_id)
         store = type('Store', (), {'rbd': world.settings})
-        run(service.Reaper(0, store, 0.01))
+        run(service.Reaper(0, Passes(), store, 0.01))
 
         consumer.remove('child')
 
@@ -59,7 +60,7 @@ def test_what_loses_its_last_clone_is_reaped_by_itself(world, run):
 def test_wishes_are_seen_by_and_by(work, node, run, monkeypatch):
     monkeypatch.setattr(Node, 'start', lambda files, store: node)
     work.catalog.change(ID, properties={})
-    run(service.Reconciler(0, [], 'raw', 0.01))
+    run(service.Reconciler(0, Passes(), [], 'raw', 0.01))
 
     work.catalog.change(ID, properties={'raw_cache': 'true'})
 
@@ -88,7 +89,7 @@ def test_an_error_ends_a_pass_and_not_the_agent(
     monkeypatch.setattr(service, '_AGAIN', 0.01)
     monkeypatch.setattr(Node, 'start', start)
     with caplog.at_level(logging.WARNING):
-        run(service.Reconciler(0, [], 'raw', 60))
+        run(service.Reconciler(0, Passes(), [], 'raw', 60))
         eventually(
             lambda: work.world.pool.status(ID) is Status.ACTIVE, 'it is made'
         )
@@ -112,7 +113,7 @@ def test_who_is_told_to_end_hands_over_what_it_converts(
         go_on.wait(10)
 
     work.converter.during = during
-    found = run(service.Reconciler(0, [], 'raw', 600))
+    found = run(service.Reconciler(0, Passes(), [], 'raw', 600))
     assert converting.wait(10)
     ending = threading.Thread(target=found.terminate)
     ending.start()
@@ -129,10 +130,10 @@ def test_who_is_told_to_end_hands_over_what_it_converts(
     assert handover.attended(ioctx) is False
     work.converter.during = lambda calls: None
     monkeypatch.setattr(
-        reconciling, 'reconcile', lambda node: ([], 0), raising=True
+        reconciling, 'reconcile', lambda node, seen: ([], 0), raising=True
     )
 
-    run(service.Reconciler(0, [], 'raw', 600))
+    run(service.Reconciler(0, Passes(), [], 'raw', 600))
 
     eventually(
         lambda: work.catalog.tasks[task_id].status == 'success', 'it is made'
@@ -140,3 +141,27 @@ def test_who_is_told_to_end_hands_over_what_it_converts(
     assert list(work.catalog.tasks) == [task_id]
     assert work.world.names() == [f'{ID}_raw']
     assert handover.all_offered(ioctx) == {}
+
+
+def test_passes_are_noted_and_those_that_failed(world, run):
+    figures = Passes()
+    store = type('Store', (), {'rbd': world.settings})
+    with world.away():
+        run(service.Reaper(0, figures, store, 0.01))
+        eventually(lambda: figures.read()['reap'].failures > 0, 'it failed')
+        assert figures.read()['reap'].last_success == 0
+
+    eventually(lambda: figures.read()['reap'].last_success > 0, 'it is back')
+
+
+def test_what_waits_for_a_worker_is_counted(work, node):
+    work.catalog.change(ID, properties={'raw_cache': 'true'})
+    queue = reconciling.Queue()
+
+    reconciling.reconcile(node, seen=queue.see)
+
+    assert queue.length == 1
+    work.run()
+    queue = reconciling.Queue()
+    reconciling.reconcile(node, seen=queue.see)
+    assert queue.length == 0

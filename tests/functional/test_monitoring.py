@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator sees of real copies: the figures of a running agent."""
+
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import parser
+
+from tests.cloud import Cloud
+from tests.functional import agents
+from tests.functional.agents import Agent
+from tests.functional.support import Tenant
+from tests.functional.support import await_true
+from tests.processes import free_port
+
+Figures = dict[tuple[str, ...], float]
+
+
+class Watched:
+    """A running agent and its endpoint.
+
+    :ivar port: TCP port of the endpoint
+    """
+
+    def __init__(self, agent: Agent, port: int) -> None:
+        self.agent = agent
+        self.port = port
+
+    def text(self) -> str:
+        """A scrape, as Prometheus gets it."""
+        url = f'http://127.0.0.1:{self.port}/metrics'
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def figures(self) -> Figures:
+        """Every sample, by name and further labels; none before it listens."""
+        try:
+            text = self.text()
+        except OSError:
+            return {}
+        found = {}
+        for family in parser.text_string_to_metric_families(text):
+            for sample in family.samples:
+                labels = dict(sample.labels)
+                assert labels.pop('store') == 'raw'
+                found[sample.name, *labels.values()] = sample.value
+        return found
+
+    def figure(self, name: str, *labels: str) -> float | None:
+        """One sample."""
+        return self.figures().get((f'glance_rawstore_{name}', *labels))
+
+
+@pytest.fixture
+def watched(cloud: Cloud, tmp_path: Path) -> Iterator[Watched]:
+    """An agent that answers Prometheus."""
+    port = free_port()
+    options = {
+        'reconcile_interval': 1,
+        'reap_interval': 2,
+        'metrics_port': port,
+        'metrics_interval': 1,
+    }
+    with (
+        agents.configured(cloud, tmp_path, 'watched', **options) as conf,
+        Agent(cloud, tmp_path, conf) as agent,
+    ):
+        yield Watched(agent, port)
+
+
+def test_conversions_of_every_process_are_counted(
+    watched: Watched, cloud: Cloud, tenant: Tenant, small_image: Path
+) -> None:
+    """Those of glance-api at an import, and those of the agent."""
+
+    def made() -> float:
+        return watched.figure('conversions_total', 'succeeded') or 0.0
+
+    await_true(
+        lambda: watched.figure('agents') == 1.0, 'the agent sees the pool'
+    )
+    before = made()
+    imported = tenant.make_copy(small_image)
+    await_true(lambda: made() == before + 1, "glance-api's is counted")
+    later = tenant.import_file(small_image)
+    tenant.images.update(later, raw_cache='true')
+    await_true(lambda: made() == before + 2, "the agent's is counted")
+
+    await_true(
+        lambda: watched.figure('copies', 'active') == 2, 'both are seen'
+    )
+    figures = watched.figures()
+    used = figures['glance_rawstore_copies_size_bytes', 'active']
+    written = figures['glance_rawstore_conversion_written_bytes_total',]
+    assert 0 < used <= written
+    name = 'glance_rawstore_conversion_duration_seconds_'
+    assert figures[f'{name}count',] == made()
+    assert 0 < figures[f'{name}sum',] < 600
+    for kind in ('reconcile', 'reap', 'collect'):
+        assert watched.figure('pass_last_success_timestamp_seconds', kind)
+    _check_names(watched.text())
+    assert imported not in watched.text()
+    assert 'Traceback' not in watched.agent.log()
+
+
+def _check_names(text: str) -> None:
+    """By Prometheus's own rules."""
+    promtool = shutil.which('promtool')
+    assert promtool is not None, "promtool of Debian's prometheus is missing"
+    done = subprocess.run(
+        [promtool, 'check', 'metrics'],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+@pytest.fixture
+def tenant(cloud: Cloud) -> Tenant:
+    """The tenant who imports."""
+    return Tenant(cloud)

@@ -11,7 +11,7 @@ import dataclasses
 import errno
 import importlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from glance_rawstore import exceptions
@@ -133,42 +133,6 @@ def read_omap(ioctx: Any, name: str, keys: Iterable[str]) -> dict[str, bytes]:
         found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(keys))
         ioctx.operate_read_op(operation, name)
         return dict(found)
-
-
-@contextlib.contextmanager
-def reading_omap(
-    ioctx: Any, name: str, keys: Iterable[str]
-) -> Iterator[Callable[[], dict[str, bytes]]]:
-    """Begin what :func:`read_omap` does; who calls what is given waits.
-
-    So does the end of the context, whatever happens in it: until the answer
-    is there librados has pointers to what the operation reads into.
-
-    :raises CephUnavailable: it cannot be begun
-    """
-    with rados.ReadOpCtx() as operation:
-        with translated():
-            found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(keys))
-            completion = ioctx.operate_aio_read_op(operation, name)
-
-        def answer() -> dict[str, bytes]:
-            completion.wait_for_complete()
-            with translated():
-                _check(completion.get_return_value(), name)
-            return dict(found)
-
-        try:
-            yield answer
-        finally:
-            completion.wait_for_complete()
-
-
-def _check(code: int, name: str) -> None:
-    """Raise what librados would have raised, had it not been begun only."""
-    if code == -errno.ENOENT:
-        raise rados.ObjectNotFound(f'no {name}', errno=-code)
-    if code < 0:
-        raise rados.OSError(f'failed to read {name}', errno=-code)
 
 
 def write_omap(ioctx: Any, name: str, key: str, value: bytes) -> None:

@@ -11,7 +11,7 @@ and "RBD image on-disk layout" in its documentation.
 import contextlib
 import dataclasses
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from glance_rawstore import ceph
@@ -49,28 +49,11 @@ def ids(ioctx: Any, names: Iterable[str]) -> dict[str, str]:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    keys = _keys(names)
+    keys = tuple(_NAME + name for name in names)
     if not keys:
         return {}
-    return _ids(lambda: ceph.read_omap(ioctx, _DIRECTORY, keys))
-
-
-@contextlib.contextmanager
-def reading_ids(
-    ioctx: Any, names: Iterable[str]
-) -> Iterator[Callable[[], dict[str, str]]]:
-    """Begin what :func:`ids` does; who calls what is given waits for it."""
-    with ceph.reading_omap(ioctx, _DIRECTORY, _keys(names)) as answer:
-        yield lambda: _ids(answer)
-
-
-def _keys(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(_NAME + name for name in names)
-
-
-def _ids(read: Callable[[], dict[str, bytes]]) -> dict[str, str]:
     try:
-        found = read()
+        found = ceph.read_omap(ioctx, _DIRECTORY, keys)
     except exceptions.NotFound:
         return {}  # no image has ever been in the pool
     return {key.removeprefix(_NAME): _string(v) for key, v in found.items()}

@@ -5,6 +5,7 @@ One object, :data:`OBJECT`, with an entry in its omap for each image whose
 copy was evicted, until there is one again, or none is wished for any more.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from glance_rawstore import omap
@@ -22,7 +23,15 @@ def read(ioctx: Any, image_id: str) -> Evicted | None:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    return _decoded(_TABLE.read(ioctx, (image_id,))).get(image_id)
+    return read_some(ioctx, (image_id,)).get(image_id)
+
+
+def read_some(ioctx: Any, image_ids: Iterable[str]) -> dict[str, Evicted]:
+    """The evictions of these images' copies, by image.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    return _decoded(_TABLE.read(ioctx, image_ids))
 
 
 def read_all(ioctx: Any) -> dict[str, Evicted]:

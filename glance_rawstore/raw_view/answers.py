@@ -10,15 +10,13 @@ import webob
 import webob.exc
 from oslo_config import cfg
 
-from glance_rawstore import exceptions
 from glance_rawstore.raw_view import listing
-from glance_rawstore.raw_view import raw_file
 from glance_rawstore.raw_view import representation
 from glance_rawstore.raw_view import writes
 from glance_rawstore.raw_view.callers import Audience
 from glance_rawstore.raw_view.deletion import Deletions
 from glance_rawstore.raw_view.facts import Facts
-from glance_rawstore.raw_view.representation import Copy
+from glance_rawstore.raw_view.handing import Handing
 from glance_rawstore.raw_view.routes import Kind
 
 #: A WSGI application.
@@ -37,6 +35,7 @@ class Answers:
         self._conf = conf
         self._facts = Facts(conf)
         self._node = socket.gethostname()
+        self._handing = Handing(self._ask, self._facts, self._node)
         self._deletions = Deletions(self._ask, self._facts)
 
     def to(
@@ -50,14 +49,12 @@ class Answers:
         cloning = audience is Audience.CLONING
         if kind in (Kind.CREATE, Kind.UPDATE):
             return self._write(request, audience)
+        if cloning and kind in (Kind.IMAGE, Kind.LOCATIONS, Kind.FILE):
+            return self._handing.to(request, kind, image_id)
         if kind is Kind.IMAGE:
-            return self._image(request, image_id, audience)
+            return self._shown(self._ask(request), audience)
         if kind is Kind.LIST:
             return self._list(request, audience)
-        if kind is Kind.LOCATIONS and cloning:
-            return self._locations(request, image_id)
-        if kind is Kind.FILE and cloning:
-            return self._file(request, image_id)
         if kind is Kind.DELETE:
             return self._deletions.of_image(request, image_id)
         if kind is Kind.STORE_DELETE:
@@ -70,42 +67,14 @@ class Answers:
 
     # Images
 
-    def _image(
-        self, request: webob.Request, image_id: str, audience: Audience
-    ) -> webob.Response:
-        """One image; a tenant's copies are asked for while Glance works.
-
-        A service needs a second read, which would have to wake the threads
-        of librados and of the OSD again: two in turn take no longer.
-        """
-        if audience is not Audience.TENANT:
-            return self._shown(self._ask(request), audience)
-        with self._facts.looking(image_id) as look:
-            answer = self._ask(request)
-            found = look()
-        if answer.status_int == 200:
-            image = answer.json
-            # MySQL finds an id in any case of its letters.
-            known = found if image['id'] in found else None
-            answer.json = self._views([image], audience, known)[0]
-        return answer
-
     def _views(
-        self,
-        images: list[dict[str, Any]],
-        audience: Audience,
-        found: dict[str, list[Copy]] | None = None,
+        self, images: list[dict[str, Any]], audience: Audience
     ) -> list[representation.ImageView]:
-        """Images as this audience is shown them.
-
-        :param found: their copies, if these were looked up already
-        """
+        """Images as this audience is shown them."""
         if audience is Audience.SERVICE:
             return [representation.plain(image) for image in images]
         tenant = audience is Audience.TENANT
-        if found is None:
-            found = self._facts.look([i['id'] for i in images], trash=tenant)
-        copies = self._facts.weighed(images, found)
+        copies = self._facts.copies(images, trash=tenant)
         if not tenant:
             return [
                 representation.for_service(i, copies[i['id']], self._node)
@@ -190,72 +159,6 @@ class Answers:
         """Images on Glance's longest page."""
         return int(self._conf.api_limit_max)
 
-    # Locations and bytes
-
-    def _locations(
-        self, request: webob.Request, image_id: str
-    ) -> webob.Response:
-        answer = self._ask(request)
-        if answer.status_int != 200:
-            return answer
-        image = self._facts.image(image_id)
-        if image is None:
-            # Deleted since; what it was cannot be told any more.
-            answer.json = []
-            return answer
-        answer.json = representation.locations_for_service(
-            image.status,
-            image.disk_format,
-            answer.json,
-            self._facts.copies_of(image),
-            self._node,
-        )
-        return answer
-
-    def _file(self, request: webob.Request, image_id: str) -> webob.Response:
-        """The raw bytes, to a caller whom Glance would give the original.
-
-        Glance is asked for the whole original, which it does not begin to
-        read; a range would be one of the original's.
-        """
-        asked = request.copy()
-        for header in ('Range', 'Content-Range', 'If-Range'):
-            asked.headers.pop(header, None)
-        image = self._facts.image(image_id)
-        if image is None:
-            return self._ask(request)
-        raw = representation.chosen(
-            image.status,
-            image.disk_format,
-            self._facts.copies_of(image),
-            self._node,
-        )
-        if not raw:
-            return self._ask(request)
-        answer = self._ask(asked)
-        if answer.status_int != 200:
-            return answer
-        return self._replaced(request, answer, raw[0], image.image_id)
-
-    def _replaced(
-        self,
-        request: webob.Request,
-        answer: webob.Response,
-        copy: Copy,
-        image_id: str,
-    ) -> webob.Response:
-        window, _weight = self._facts.windows[copy.store]
-        try:
-            file = raw_file.RawFile.open(window.store.rbd, image_id)
-        except exceptions.RawStoreError:
-            # Gone since we looked: the original, as asked for.
-            _close(answer)
-            return self._ask(request)
-        _close(answer)
-        if request.range and request.range.start < -file.size:
-            request.range = None  # the last bytes, and more: all of them
-        return raw_file.response(file)
-
 
 class _Refused(Exception):
     """Glance has not given a list."""
@@ -263,9 +166,3 @@ class _Refused(Exception):
     def __init__(self, answer: webob.Response) -> None:
         super().__init__(answer.status)
         self.answer = answer
-
-
-def _close(answer: webob.Response) -> None:
-    close = getattr(answer.app_iter, 'close', None)
-    if close is not None:
-        close()

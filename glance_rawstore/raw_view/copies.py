@@ -1,24 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look copies up in Ceph for an API that answers many requests.
+"""Look copies up in Ceph for an API that answers many requests."""
 
-One connection for each raw store is kept open. Ceph away must cost no
-request more than seconds, and most of them nothing: after an error it is not
-asked for a while, and then by one request at a time until it answers. Images
-are shown as their originals meanwhile.
-"""
-
-import contextlib
-import dataclasses
-import logging
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Iterator
 
 from glance_rawstore import attempts
-from glance_rawstore import ceph
 from glance_rawstore import directory
-from glance_rawstore import exceptions
+from glance_rawstore import evicted
 from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import options
@@ -27,18 +15,10 @@ from glance_rawstore import stores
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 from glance_rawstore.lifecycle.attempts import UNFINISHED
+from glance_rawstore.raw_view.counting import Counter
 from glance_rawstore.raw_view.representation import Copy
+from glance_rawstore.raw_view.shared_pool import SharedPool
 
-LOG = logging.getLogger(__name__)
-
-_R = TypeVar('_R')
-
-#: Seconds that one operation in Ceph may take.
-TIMEOUT = 5
-#: Seconds for which Ceph is not asked after an error.
-PAUSE = 10.0
-#: Seconds that requests wait for the one that connects first.
-PATIENCE = 1.0
 #: Seconds for which what is in the trash is remembered.
 TRASH_AGE = 2.0
 #: Headers of active copies that are remembered; some 200 bytes each.
@@ -62,64 +42,33 @@ class Window:
     """
 
     def __init__(self, store: stores.Store, chosen: options.Options) -> None:
-        timeout = TIMEOUT
-        if 0 <= store.rbd.timeout < TIMEOUT:
-            timeout = store.rbd.timeout
-        self.settings = dataclasses.replace(store.rbd, timeout=timeout)
         self.store = store
+        self.shared = SharedPool(store)
+        self.counter = Counter(self.shared.settings, chosen.use_half_life)
         self._options = chosen
-        self._answers = False
-        # Held by the one request that asks while it is False.
-        self._trial = threading.Lock()
-        self._open = contextlib.ExitStack()
-        self._pool: raw_pool.RawPool | None = None
-        self._fsid = ''
-        self._closed_until = 0.0
         # A copy never changes once it is active, and an id is never reused.
         self._headers: dict[str, directory.Header] = {}
         self._trash: tuple[float, dict[str, str]] = (-TRASH_AGE, {})
 
     def look(
-        self,
-        image_ids: Collection[str],
-        trash: bool,
-        read: Callable[[], dict[str, str]] | None = None,
+        self, image_ids: Collection[str], trash: bool
     ) -> list[tuple[str, Copy]]:
         """The copies of these images; none when Ceph does not answer.
 
         :param trash: look for those in the trash as well, as for tenants
-        :param read: gives the internal ids of those there are by name, if
-            that has been begun
         :returns: (image id, copy without its weight) of each
         """
-        found = self._try(
-            lambda pool: list(self._look(pool, set(image_ids), trash, read))
+        found = self.shared.read(
+            lambda pool: list(self._look(pool, set(image_ids), trash))
         )
         return found or []
-
-    @contextlib.contextmanager
-    def looking(
-        self, image_id: str
-    ) -> Iterator[Callable[[], list[tuple[str, Copy]]]]:
-        """Begin to look one image's copies up for a tenant, if Ceph answers.
-
-        :returns: context manager of what does the rest of :meth:`look`
-        """
-        with contextlib.ExitStack() as stack:
-            pool, read = self._pool, None
-            if self._answers and pool is not None:
-                reading = directory.reading_ids(pool.ioctx, _names([image_id]))
-                # what does not begin is tried, and told, when it is needed
-                with contextlib.suppress(exceptions.RawStoreError):
-                    read = stack.enter_context(reading)
-            yield lambda: self.look([image_id], True, read)
 
     def failed(self, image_ids: Iterable[str]) -> set[str] | None:
         """Those of these images whose last attempt at a copy has failed.
 
         :returns: None when Ceph does not answer
         """
-        return self._try(
+        return self.shared.read(
             lambda pool: {
                 image_id
                 for image_id, known in attempts.read_some(
@@ -129,80 +78,26 @@ class Window:
             }
         )
 
+    def evicted(self, image_ids: Iterable[str]) -> set[str] | None:
+        """Those of these images whose copy was evicted, and not made again.
+
+        :returns: None when Ceph does not answer
+        """
+        return self.shared.read(
+            lambda pool: set(evicted.read_some(pool.ioctx, image_ids))
+        )
+
     def being_made(self, image_id: str) -> bool:
         """Whether a living worker makes a copy of this image now."""
-        return bool(self._try(lambda pool: _leased(pool, image_id)))
-
-    def _try(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
-        """Read something; None when Ceph does not answer."""
-        if self._answers:
-            return self._read(read)
-        patience = 0.0 if self._closed_until else PATIENCE
-        if not self._trial.acquire(timeout=patience):
-            return None
-        try:
-            self._renew()
-            return self._read(read)
-        finally:
-            self._trial.release()
-
-    def _renew(self) -> None:
-        """Close a connection that has failed: it may have been fenced.
-
-        Nobody uses it any more: the pause is longer than any operation.
-        """
-        if self._closed_until and time.monotonic() >= self._closed_until:
-            self._open.close()
-            self._pool = None
-
-    def _read(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
-        if time.monotonic() < self._closed_until:
-            return None
-        try:
-            found = read(self._connected())
-        except exceptions.RawStoreError as exc:
-            LOG.warning(
-                'Images are shown as their originals for the next %.0f s, '
-                'since the raw store %s cannot be seen: %s',
-                PAUSE,
-                self.store.name,
-                exc,
-            )
-            self._answers = False
-            self._closed_until = time.monotonic() + PAUSE
-            return None
-        self._answers, self._closed_until = True, 0.0
-        return found
-
-    def _connected(self) -> raw_pool.RawPool:
-        """The pool; connected at the first use, in the process that uses it.
-
-        Only ever by the one request that tries.
-
-        :raises CephUnavailable: the cluster does not answer
-        """
-        if self._pool is None:
-            with contextlib.ExitStack() as stack:
-                pool = stack.enter_context(
-                    raw_pool.RawPool.open(self.settings)
-                )
-                with ceph.translated():
-                    self._fsid = str(pool.client.get_fsid())
-                self._open = stack.pop_all()
-            self._pool = pool
-        return self._pool
+        return bool(self.shared.read(lambda pool: _leased(pool, image_id)))
 
     def _look(
-        self,
-        pool: raw_pool.RawPool,
-        image_ids: set[str],
-        trash: bool,
-        read: Callable[[], dict[str, str]] | None,
+        self, pool: raw_pool.RawPool, image_ids: set[str], trash: bool
     ) -> Iterator[tuple[str, Copy]]:
         names = _names(image_ids)
         # Who may clone it next is not told of what was there before.
         fresh = len(image_ids) == 1 and not trash
-        found = read() if read else directory.ids(pool.ioctx, names)
+        found = directory.ids(pool.ioctx, names)
         for name, rbd_id in found.items():
             image_id = names[name]
             status = states.derive(
@@ -261,7 +156,7 @@ class Window:
     ) -> Copy:
         return Copy(
             store=self.store.name,
-            url=raw_copy.url(self._fsid, self.settings.pool, image_id),
+            url=raw_copy.url(self.shared.fsid, self.store.rbd.pool, image_id),
             status=status,
             size=header.size,
             bytes_used=header.bytes_used,

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the raw view has to know of images: from Ceph, and from Glance."""
 
-import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -23,9 +22,6 @@ from glance_rawstore.raw_view.representation import Wish
 
 #: Statuses of images that may still get a copy.
 _HOPEFUL = frozenset({'queued', 'saving', 'uploading', 'importing', 'active'})
-
-#: Copies by image id.
-_Found = dict[str, list[Copy]]
 
 
 class Facts:
@@ -75,45 +71,15 @@ class Facts:
         :param trash: look for those in the trash as well
         """
         images = list(images)
-        found = self.look([image['id'] for image in images], trash)
-        return self.weighed(images, found)
-
-    def look(self, image_ids: Collection[str], trash: bool = False) -> _Found:
-        """The same, before it is known what weight each image gives them."""
-        found: _Found = {image_id: [] for image_id in image_ids}
-        for window, _usual in self.windows.values():
-            for image_id, copy in window.look(image_ids, trash):
-                found[image_id].append(copy)
-        return found
-
-    @contextlib.contextmanager
-    def looking(self, image_id: str) -> Iterator[Callable[[], _Found]]:
-        """Begin to look one image's copies up for a tenant.
-
-        :returns: context manager of what does the rest of :meth:`look`
-        """
-        with contextlib.ExitStack() as stack:
-            looks = [
-                stack.enter_context(window.looking(image_id))
-                for window, _usual in self.windows.values()
-            ]
-            yield lambda: {image_id: [c for look in looks for _, c in look()]}
-
-    def weighed(
-        self,
-        images: Iterable[Mapping[str, Any]],
-        found: Mapping[str, Iterable[Copy]],
-    ) -> dict[str, list[Copy]]:
-        """Copies that were found of images, with their weights."""
-        return {
-            image['id']: [
-                dataclasses.replace(
-                    copy, weight=_weight(image, self.windows[copy.store][1])
+        found: dict[str, list[Copy]] = {image['id']: [] for image in images}
+        for window, usual in self.windows.values():
+            weights = {image['id']: _weight(image, usual) for image in images}
+            for image_id, copy in window.look(weights, trash):
+                weight = weights[image_id]
+                found[image_id].append(
+                    dataclasses.replace(copy, weight=weight)
                 )
-                for copy in found[image['id']]
-            ]
-            for image in images
-        }
+        return found
 
     def copies_of(self, image: Image) -> list[Copy]:
         """The copies of an image that :meth:`image` has given."""
@@ -136,11 +102,26 @@ class Facts:
         wanted = [image['id'] for image in images if self._is_wanted(image)]
         found = dict.fromkeys(wanted, Wish.STANDS)
         for window, _usual in self.windows.values() if wanted else ():
-            failed = window.failed(wanted)
-            if failed is None:
+            evicted, failed = window.evicted(wanted), window.failed(wanted)
+            if evicted is None or failed is None:
                 return {}  # better to say nothing than what may be wrong
+            found |= dict.fromkeys(evicted, Wish.EVICTED)
+            # What was evicted, and could not be made again since.
             found |= dict.fromkeys(failed, Wish.FAILED)
         return found
+
+    def used(
+        self, image_id: str, copies: Iterable[Copy], consumer: str
+    ) -> None:
+        """Count that copies of an image were handed to a consumer."""
+        for copy in copies:
+            self.windows[copy.store][0].counter.used(image_id, consumer)
+
+    def asked(self, image_id: str) -> None:
+        """Note that a consumer wants an image's copy, if it was evicted."""
+        for window, _usual in self.windows.values():
+            if window.evicted([image_id]):
+                window.counter.asked(image_id)
 
     def _is_wanted(self, image: Mapping[str, Any]) -> bool:
         if not self.windows or image.get('status') not in _HOPEFUL:

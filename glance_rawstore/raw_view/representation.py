@@ -36,6 +36,8 @@ READ_ONLY = frozenset({STATUS, PROGRESS, SIZE})
 
 #: Status of a copy at which the last attempt failed.
 ERROR = 'error'
+#: Status of one that had to make room for others.
+EVICTED = 'evicted'
 
 #: A signature is one of the original's bytes (``cursive``).
 _SIGNATURE = 'img_signature'
@@ -47,6 +49,7 @@ class Wish(enum.Enum):
     NONE = enum.auto()
     STANDS = enum.auto()
     FAILED = enum.auto()
+    EVICTED = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +86,15 @@ def is_original_raw(disk_format: str | None) -> bool:
     return disk_format in formats.ALREADY_RAW
 
 
+def may_have_copy(status: str | None, disk_format: str | None) -> bool:
+    """Whether an image is one of which a service may be shown a copy.
+
+    :param status: the image's own status in Glance
+    :param disk_format: the original's
+    """
+    return status == 'active' and not is_original_raw(disk_format)
+
+
 def chosen(
     status: str | None,
     disk_format: str | None,
@@ -97,7 +109,7 @@ def chosen(
     :param node: name of the node, for its own weights
     :returns: the copies to show, heaviest first; the original if none
     """
-    if status != 'active' or is_original_raw(disk_format):
+    if not may_have_copy(status, disk_format):
         return []
     active = [c for c in copies if c.status is states.Status.ACTIVE]
     # All of one size, that of the guest's disk, or something is wrong.
@@ -204,6 +216,8 @@ def for_tenant(
         shown.update(_progress(found[states.Status(status)]))
     elif wish is Wish.FAILED:
         shown[STATUS] = ERROR
+    elif wish is Wish.EVICTED:
+        shown[STATUS] = EVICTED
     elif wish is Wish.STANDS:
         shown.update({STATUS: str(states.Status.PENDING), PROGRESS: '0'})
     return shown

@@ -59,28 +59,8 @@ class DirectoryContract:
 
         assert found == {raw_copy.name(image_id): rbd_id}
 
-    def test_ids_are_there_when_they_are_asked_for(self, world):
-        """Those that nobody asks for do no harm."""
-        names = [raw_copy.name(world.copy()[0]), 'absent']
-
-        with directory.reading_ids(world.pool.ioctx, names) as found:
-            assert found() == directory.ids(world.pool.ioctx, names)
-        for _ in range(20):
-            with directory.reading_ids(world.pool.ioctx, names):
-                pass
-
-    def test_ids_that_are_being_read_survive_what_else_fails(self, world):
-        name = raw_copy.name(world.copy()[0])
-
-        with (
-            pytest.raises(ZeroDivisionError),
-            directory.reading_ids(world.pool.ioctx, [name]),
-        ):
-            raise ZeroDivisionError
-
     def test_no_ids_are_read_from_a_pool_without_any_image(self, world):
-        with directory.reading_ids(world.pool.ioctx, ['a']) as found:
-            assert found() == {}
+        assert directory.ids(world.pool.ioctx, ['a']) == {}
 
     def test_a_commit_moves_the_id_to_the_other_name(self, world):
         image_id, rbd_id = world.begin()
@@ -181,8 +161,3 @@ class DirectoryContract:
                 directory.ids(pool.ioctx, ['a'])
             with pytest.raises(exceptions.CephUnavailable):
                 directory.header(pool.ioctx, rbd_id)
-            with (
-                pytest.raises(exceptions.CephUnavailable),
-                directory.reading_ids(pool.ioctx, ['a']) as found,
-            ):
-                found()

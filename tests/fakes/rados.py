@@ -81,21 +81,6 @@ class ReadOpCtx(_Operation):
     """An operation that reads an omap."""
 
 
-class Completion:
-    """Of an operation that was begun."""
-
-    def __init__(self, code: int) -> None:
-        self._code = code
-        self._waited = False
-
-    def wait_for_complete(self) -> None:
-        self._waited = True
-
-    def get_return_value(self) -> int:
-        assert self._waited, 'librados would give anything'
-        return self._code
-
-
 class Rados:
     """A client of the cluster that has this ceph.conf."""
 
@@ -218,16 +203,6 @@ class Ioctx:
         for step in operation.steps:
             step(omap)
         after()
-
-    def operate_aio_read_op(
-        self, operation: ReadOpCtx, key: str
-    ) -> Completion:
-        """Done at once, and told when it is asked for."""
-        try:
-            self.operate_read_op(operation, key)
-        except globals()['Error'] as exc:
-            return Completion(-exc.errno)
-        return Completion(0)
 
     def _omap(self, key: str) -> dict[str, bytes]:
         image = self._image(key)

@@ -13,7 +13,9 @@ from glance_rawstore import options
 from glance_rawstore import raw_view
 from glance_rawstore import stores
 from glance_rawstore.raw_view import copies
+from glance_rawstore.raw_view import counting
 from glance_rawstore.raw_view import facts
+from glance_rawstore.raw_view import shared_pool
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.glance_api import GlanceAPI
 from tests.unit import configured
@@ -109,6 +111,8 @@ def make_bed(world, tmp_path, monkeypatch):
         conf = configured.read(tmp_path, text)
         conf.register_opts(LIMITS)
         bed = Bed(world, conf)
+        # Counts are written when a test says so.
+        monkeypatch.setattr(counting.Counter, '_start', lambda counter: None)
         monkeypatch.setattr(facts, 'Catalog', lambda _conf: bed.catalog)
         return bed
 
@@ -127,6 +131,7 @@ def clock(monkeypatch):
     now = [1000.0]
     still = types.SimpleNamespace(monotonic=lambda: now[0])
     monkeypatch.setattr(copies, 'time', still)
+    monkeypatch.setattr(shared_pool, 'time', still)
     return now
 
 

@@ -12,6 +12,7 @@ from glance_rawstore import directory
 from glance_rawstore import stores
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.raw_view import copies
+from glance_rawstore.raw_view import shared_pool
 from tests.unit.raw_view.test_copies import counted
 from tests.unit.raw_view.test_copies import look
 
@@ -25,7 +26,7 @@ def test_no_operation_takes_longer_than_seconds(
     settings = dataclasses.replace(world.settings, timeout=configured_timeout)
     store = stores.Store('raw', stores.DRIVER, -1000, settings)
 
-    assert copies.Window(store, chosen).settings.timeout == expected
+    assert copies.Window(store, chosen).shared.settings.timeout == expected
 
 
 def answered(window, world, image_id):
@@ -46,7 +47,7 @@ def test_ceph_is_not_asked_for_a_while_after_an_error(
     with world.away():
         assert look(window, image_id) == []
     assert answered(window, world, image_id) == (False, False)
-    clock[0] += copies.PAUSE - 0.1
+    clock[0] += shared_pool.PAUSE - 0.1
     assert answered(window, world, image_id) == (False, False)
     clock[0] += 0.2
 
@@ -55,43 +56,13 @@ def test_ceph_is_not_asked_for_a_while_after_an_error(
     assert 'the raw store raw cannot be seen' in caplog.text
 
 
-def test_what_was_begun_and_fails_is_an_error_like_any_other(
-    window, world, clock, caplog
-):
-    image_id, _ = world.copy()
-    assert look(window, image_id) != []
-
-    with world.away(), window.looking(image_id) as rest:
-        assert rest() == []
-
-    assert answered(window, world, image_id) == (False, False)
-    assert caplog.text.count('are shown as their originals') == 1
-
-
-def test_nothing_is_begun_for_a_while_after_an_error(window, world, clock):
-    image_id, _ = world.copy()
-    look(window, image_id)
-    with world.away():
-        assert look(window, image_id) == []
-    asked = []
-    world.cluster.on('operate_read_op', before=lambda: asked.append(1))
-
-    with window.looking(image_id) as rest:
-        assert asked == []
-        clock[0] += copies.PAUSE + 0.1
-
-        found = rest()
-
-    assert [copy.status for _, copy in found] == [Status.ACTIVE]
-
-
 def test_a_cluster_that_is_away_at_the_start_is_connected_to_later(
     window, world, clock
 ):
     image_id, _ = world.copy()
     with world.away():
         assert look(window, image_id) == []
-    clock[0] += copies.PAUSE + 0.1
+    clock[0] += shared_pool.PAUSE + 0.1
 
     assert look(window, image_id) == [(image_id, Status.ACTIVE)]
 
@@ -112,11 +83,11 @@ def test_a_client_that_was_fenced_is_replaced(
     image_id, _ = world.copy()
     assert look(window, image_id) != []
     closed = counted(monkeypatch, ceph.rados.Rados, 'shutdown')
-    world.cluster.blocklist.add(window._pool.client.address)
+    world.cluster.blocklist.add(window.shared._pool.client.address)
     assert look(window, image_id) == []
     assert closed == [], 'others may be using it'
 
-    clock[0] += copies.PAUSE + 0.1
+    clock[0] += shared_pool.PAUSE + 0.1
 
     assert look(window, image_id) == [(image_id, Status.ACTIVE)]
     assert len(closed) == 1
@@ -134,7 +105,7 @@ def test_a_connection_that_fails_half_way_is_closed(
         patched.setattr(ceph.rados.Rados, 'get_fsid', lost)
         assert look(window, 'a') == []
     assert len(closed) == 1
-    clock[0] += copies.PAUSE + 0.1
+    clock[0] += shared_pool.PAUSE + 0.1
     image_id, _ = world.copy()
 
     assert look(window, image_id) == [(image_id, Status.ACTIVE)]
@@ -163,7 +134,7 @@ def test_one_request_at_most_waits_for_a_cluster_that_is_away(
     window, clock, monkeypatch
 ):
     """A queue of them would each wait for a time-out, one after another."""
-    monkeypatch.setattr(copies, 'PATIENCE', 0.05)
+    monkeypatch.setattr(shared_pool, 'PATIENCE', 0.05)
     stuck = Stuck(monkeypatch)
     first = threading.Thread(target=look, args=(window, 'a'))
     first.start()
@@ -183,11 +154,13 @@ def test_one_request_at_most_waits_for_a_cluster_that_is_away(
 def test_after_a_pause_one_request_finds_out_for_all(
     window, clock, monkeypatch
 ):
-    monkeypatch.setattr(copies, 'PATIENCE', 20)  # only before the first answer
+    monkeypatch.setattr(
+        shared_pool, 'PATIENCE', 20
+    )  # only before the first answer
     stuck = Stuck(monkeypatch)
     stuck.answer.set()
     assert look(window, 'a') == []
-    clock[0] += copies.PAUSE + 0.1
+    clock[0] += shared_pool.PAUSE + 0.1
     stuck.answer.clear()
     stuck.entered.clear()
     trial = threading.Thread(target=look, args=(window, 'a'))
@@ -205,7 +178,7 @@ def test_after_a_pause_one_request_finds_out_for_all(
 def test_requests_that_wait_for_a_failing_connection_do_not_try_their_own(
     window, clock, monkeypatch
 ):
-    monkeypatch.setattr(copies, 'PATIENCE', 20)
+    monkeypatch.setattr(shared_pool, 'PATIENCE', 20)
     stuck = Stuck(monkeypatch)
     threads = [
         threading.Thread(target=look, args=(window, 'a')) for _ in range(5)
@@ -224,7 +197,7 @@ def test_requests_that_wait_for_a_failing_connection_do_not_try_their_own(
 def test_the_first_requests_wait_for_a_connection_that_comes(
     window, world, monkeypatch
 ):
-    monkeypatch.setattr(copies, 'PATIENCE', 20)
+    monkeypatch.setattr(shared_pool, 'PATIENCE', 20)
     image_id, _ = world.copy()
     connect = ceph.rados.Rados.connect
     entered, go_on = threading.Event(), threading.Event()

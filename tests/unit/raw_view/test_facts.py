@@ -7,10 +7,12 @@ import uuid
 import pytest
 
 from glance_rawstore import attempts
+from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import stores
 from glance_rawstore.lifecycle.attempts import UNFINISHED
 from glance_rawstore.lifecycle.attempts import Attempts
+from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.raw_view import facts
 from glance_rawstore.raw_view.representation import Wish
@@ -184,6 +186,18 @@ def test_a_wish_has_failed_when_the_last_attempt_has(one, world):
     assert found == {'a': Wish.FAILED, 'b': Wish.STANDS, 'c': Wish.STANDS}
 
 
+def test_an_evicted_copy_is_told_apart_and_so_is_one_that_failed_since(
+    one, world
+):
+    for image_id in ('a', 'b'):
+        evicted.note(world.pool.ioctx, image_id, Evicted(0.0, 'lru', 7))
+    attempts.write(world.pool.ioctx, 'b', FAILED)
+
+    found = one().wishes(active(i, raw_cache='true') for i in ('a', 'b', 'c'))
+
+    assert found == {'a': Wish.EVICTED, 'b': Wish.FAILED, 'c': Wish.STANDS}
+
+
 def test_the_operator_may_wish_for_all_that_can_be_converted(one):
     images = [active('a'), {**active('b'), 'disk_format': 'iso'}]
 
@@ -196,6 +210,7 @@ def test_nothing_is_said_of_wishes_while_a_cluster_is_away(known):
 
 def test_nobody_asks_ceph_about_images_without_a_wish(one, monkeypatch):
     monkeypatch.delattr(attempts, 'read_some')
+    monkeypatch.delattr(evicted, 'read_some')
 
     assert one().wishes([active('a')]) == {}
 

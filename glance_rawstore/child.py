@@ -34,11 +34,15 @@ class Limits:
     :param address_space: in bytes
     :param cpu_time: in seconds
     :param stall: in seconds without any progress
+    :param nice: of processor time, 0 (as ourselves) to 19 (gives way most)
+    :param io_class: of ``ionice``, and the level in it; None for our own
     """
 
     address_space: int
     cpu_time: int
     stall: float = 300.0
+    nice: int = 0
+    io_class: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +78,7 @@ def within(limits: Limits) -> tuple[str, ...]:
     """
     cpu = limits.cpu_time
     return (
+        *_giving_way(limits),
         'prlimit',
         f'--as={limits.address_space}',
         # Told first by SIGXCPU, so that it is not taken for any other kill.
@@ -83,6 +88,16 @@ def within(limits: Limits) -> tuple[str, ...]:
         'setpriv',
         '--pdeathsig=KILL',
     )
+
+
+def _giving_way(limits: Limits) -> tuple[str, ...]:
+    """What lowers priorities; who may not do so works on with his own."""
+    found: tuple[str, ...] = ()
+    if limits.nice:
+        found += ('nice', '-n', str(limits.nice))
+    if limits.io_class is not None:
+        found += ('ionice', '--ignore', *limits.io_class)
+    return found
 
 
 class Watch:

@@ -20,8 +20,9 @@ from glance_rawstore import nodes
 
 LOG = logging.getLogger(__name__)
 
-#: Exit codes of prlimit and setpriv when they cannot run what they should.
+#: Exit codes of what qemu-img is put behind, when it cannot run it.
 _NOT_STARTED = frozenset({126, 127})
+_WRAPPERS = ('ionice:', 'prlimit:', 'setpriv:')
 #: glibc reserves 64 MiB of address space for each of eight arenas a core;
 #: on a large machine that alone would reach the limit.
 _ENVIRONMENT = {'LC_ALL': 'C', 'MALLOC_ARENA_MAX': '4'}
@@ -158,7 +159,7 @@ def _failed(
     LOG.warning('qemu-img ended with %s: %s', code, stderr.strip()[-2000:])
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
         return exceptions.NoSpace()
-    if code in _NOT_STARTED or stderr.startswith(('prlimit:', 'setpriv:')):
+    if code in _NOT_STARTED or stderr.startswith(_WRAPPERS):
         return exceptions.ConversionFailed(
             'The conversion program could not be started.'
         )

@@ -22,6 +22,7 @@ class Options:
     :param object_size: of the copies, in bytes
     :param slice_size: data of a slice, in bytes
     :param use_half_life: seconds in which a use loses half of its weight
+    :param nice: see :class:`child.Limits`, as of ``io_class``
     :param by_default: a copy of every convertible image is wished for
     """
 
@@ -42,6 +43,8 @@ class Options:
     retry_limit: int = 5
     slice_size: int = units.Gi
     use_half_life: int = 7 * 24 * 3600
+    nice: int = 10
+    io_class: tuple[str, ...] | None = opts.IO_CLASSES['low']
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -72,6 +75,8 @@ class Options:
             retry_delay=ours.retry_delay,
             retry_limit=ours.retry_limit,
             slice_size=ours.slice_size * units.Mi,
+            nice=ours.conversion_nice,
+            io_class=opts.IO_CLASSES[ours.conversion_io_priority],
             use_half_life=stores.option(
                 conf, store, 'raw_cache_use_half_life', 7 * 24 * 3600
             ),
@@ -84,6 +89,8 @@ class Options:
             address_space=self.address_space,
             cpu_time=self.cpu_time + self.cpu_time_per_gib * gib,
             stall=self.stall_timeout,
+            nice=self.nice,
+            io_class=self.io_class,
         )
 
 

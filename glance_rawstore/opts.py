@@ -7,6 +7,13 @@ from oslo_config import cfg
 
 GROUP = 'glance_rawstore'
 
+#: What ``conversion_io_priority`` says, in the words of ``ionice``.
+IO_CLASSES: dict[str, tuple[str, ...] | None] = {
+    'low': ('--class', 'best-effort', '--classdata', '7'),
+    'idle': ('--class', 'idle'),
+    'normal': None,
+}
+
 #: Options of the raw store itself, in the store's own group.
 STORE_OPTS: list[cfg.Opt] = [
     cfg.IntOpt(
@@ -103,6 +110,32 @@ virtual size, beyond ``conversion_cpu_time``. Decompressing zlib takes 5 to
         max=16,
         help="""
 Requests that one conversion keeps under way to Ceph (``qemu-img -m``).
+""",
+    ),
+    cfg.IntOpt(
+        'conversion_nice',
+        default=10,
+        min=0,
+        max=19,
+        help="""
+How far qemu-img gives way to other processes of the node in processor time,
+such as uploads and Ceph's own: its nice value is raised by so much. 0 not at
+all; 10 leaves it a tenth of another's share where both want a core; with 19 it
+has next to nothing while others are busy. No unit.
+""",
+    ),
+    cfg.StrOpt(
+        'conversion_io_priority',
+        default='low',
+        choices=[
+            ('low', 'the lowest of those that always get some'),
+            ('idle', 'only when nobody else uses the disk'),
+            ('normal', 'that of the service itself'),
+        ],
+        help="""
+Priority of qemu-img at the node's own disks, where originals outside of RBD
+are read from. Has an effect with I/O schedulers that know priorities (bfq,
+mq-deadline).
 """,
     ),
     cfg.IntOpt(

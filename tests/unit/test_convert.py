@@ -73,6 +73,42 @@ def test_every_call_names_format_and_protocol_and_is_limited(
     assert calls[2][calls[2].index('-m') + 1] == '7'
 
 
+@pytest.mark.parametrize(
+    ('nice', 'io_class', 'expected'),
+    [
+        (0, None, '0 '),
+        (19, ('--class', 'idle'), '19 idle'),
+        (
+            7,
+            ('--class', 'best-effort', '--classdata', '7'),
+            '7 best-effort: prio 7',
+        ),
+    ],
+)
+def test_every_call_gives_way_as_far_as_told(
+    pretend, tmp_path, nice, io_class, expected
+):
+    pretend(f'echo "$(nice) $(ionice)" > {tmp_path}/priorities')
+    ours = os.nice(0)
+
+    run(
+        limits=child.Limits(2 * GIB, 77, 30, nice=nice, io_class=io_class),
+    )
+
+    found = (tmp_path / 'priorities').read_text().strip()
+    assert found.startswith(expected)
+    assert os.nice(0) == ours == 0
+
+
+def test_who_may_not_set_a_priority_converts_with_his_own(pretend, tmp_path):
+    """As ionice says of a class that the kernel refuses."""
+    pretend(f'touch {tmp_path}/ran')
+
+    run(limits=child.Limits(2 * GIB, 77, 30, io_class=('--class', '9')))
+
+    assert (tmp_path / 'ran').exists()
+
+
 @pytest.mark.parametrize(('given', 'before'), [(None, ''), ('--x', '--x ')])
 def test_what_is_told_to_ceph_is_kept_and_writes_go_through(
     pretend, tmp_path, monkeypatch, given, before

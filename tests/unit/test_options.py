@@ -108,5 +108,24 @@ def test_scratch_is_where_glance_would_have_its_tasks_by_default(tmp_path):
 )
 def test_cpu_time_grows_with_the_virtual_size(tmp_path, size, seconds):
     assert read(tmp_path).limits(size) == child.Limits(
-        address_space=4096 * MIB, cpu_time=seconds, stall=300
+        address_space=4096 * MIB,
+        cpu_time=seconds,
+        stall=300,
+        nice=10,
+        io_class=('--class', 'best-effort', '--classdata', '7'),
     )
+
+
+@pytest.mark.parametrize(
+    ('value', 'io_class'),
+    [('idle', ('--class', 'idle')), ('normal', None)],
+)
+def test_priorities_are_told(tmp_path, value, io_class):
+    text = (
+        '    [glance_rawstore]\n    conversion_nice = 19\n'
+        f'    conversion_io_priority = {value}\n'
+    )
+
+    limits = read(tmp_path, text).limits(GIB)
+
+    assert (limits.nice, limits.io_class) == (19, io_class)

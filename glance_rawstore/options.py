@@ -9,6 +9,7 @@ from oslo_config import cfg
 from oslo_utils import units
 
 from glance_rawstore import child
+from glance_rawstore import conversion_opts
 from glance_rawstore import exceptions
 from glance_rawstore import opts
 from glance_rawstore import stores
@@ -44,7 +45,7 @@ class Options:
     slice_size: int = units.Gi
     use_half_life: int = 7 * 24 * 3600
     nice: int = 10
-    io_class: tuple[str, ...] | None = opts.IO_CLASSES['low']
+    io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -76,7 +77,7 @@ class Options:
             retry_limit=ours.retry_limit,
             slice_size=ours.slice_size * units.Mi,
             nice=ours.conversion_nice,
-            io_class=opts.IO_CLASSES[ours.conversion_io_priority],
+            io_class=conversion_opts.IO_CLASSES[ours.conversion_io_priority],
             use_half_life=stores.option(
                 conf, store, 'raw_cache_use_half_life', 7 * 24 * 3600
             ),

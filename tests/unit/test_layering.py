@@ -42,7 +42,7 @@ EDGES = (
         'importing',
     ),
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
-    'uses',
+    *('uses', 'conversion_opts'),
     *('orders', 'tracing'),
     'tally',
 )

@@ -11,6 +11,7 @@
     |   `-- TooLarge            beyond max_virtual_size
     |-- ConversionFailed        surroundings are the reason: may be retried
     |   |-- NoSpace             raw pool or scratch directory is full
+    |   |   `-- OverBudget      so is the budget for raw copies
     |   |-- Stalled             no progress for stall_timeout
     |   `-- CephUnavailable     the cluster did not answer
     |-- Cancelled               the copy was deleted meanwhile, or our process
@@ -80,6 +81,12 @@ class NoSpace(ConversionFailed):
     """The raw pool or the scratch directory has not enough free space."""
 
     sentence = 'The pool for raw copies is full.'
+
+
+class OverBudget(NoSpace):
+    """There is no room in the raw store's budget, even after eviction."""
+
+    sentence = 'The budget for raw copies is used up.'
 
 
 class Stalled(ConversionFailed):

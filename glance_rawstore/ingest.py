@@ -167,7 +167,7 @@ def _make(
     ):
         part = making.reserve(pool, image_id, chosen)
         try:
-            part.measure(source, verdict)
+            part.measure(source, verdict, wait=telling.wait)
             part.fill(source, verdict, telling.update, telling.stop)
             made(part.commit(made_from))
         except BaseException:

@@ -66,37 +66,44 @@ def holders(ioctx: Any, key: str, lock: str) -> int:
     return int(found)
 
 
-class Lease:
-    """The lease on one image, kept alive by a thread.
+class Lock:
+    """An exclusive lock on an object, kept alive by a thread.
 
     :param ioctx: open ``rados.Ioctx`` of the raw pool; used by the renewing
         thread until :meth:`release`
-    :param rbd_id: internal id of the RBD image
-    :param duration: seconds after which it runs out if not renewed
+    :param key: name of the object, which is created if need be
     :param name: of the lock
+    :param duration: seconds after which it runs out if not renewed
+    :param description: what ``rados lock info`` shows of it
 
     :ivar cookie: by which its holder is known
-    :ivar lost: another worker has it, or the image is gone
+    :ivar lost: another one has it, or the object is gone
     """
 
     def __init__(
-        self, ioctx: Any, rbd_id: str, duration: float, name: str = _NAME
+        self,
+        ioctx: Any,
+        key: str,
+        name: str,
+        duration: float,
+        description: str,
     ) -> None:
         self._ioctx = ioctx
-        self._rbd_id = rbd_id
+        self._key = key
         self._name = name
-        self._key = f'rbd_header.{rbd_id}'
         self._duration = duration
+        self._description = description
         self.cookie = str(uuid.uuid4())
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.lost = False
 
     def acquire(self) -> None:
-        """Take the lease and start renewing it.
+        """Take it and start renewing it.
 
         :raises LeaseHeld: another worker has it
         :raises NotFound: the image is gone
+        :raises NoSpace: the object is not there, and the pool is full
         """
         try:
             with ceph.translated():
@@ -111,18 +118,14 @@ class Lease:
         self._thread.start()
 
     def _lock(self) -> None:
-        # A lock request creates a missing object, and would leave it.
-        self._ioctx.stat(self._key)
         self._ioctx.lock_exclusive(
             self._key,
             self._name,
             self.cookie,
-            'glance-rawstore conversion',
+            self._description,
             int(self._duration),
             _MAY_RENEW,
         )
-        if directory.remove_stray(self._ioctx, self._rbd_id):
-            raise exceptions.NotFound()
 
     def confirm(self) -> bool:
         """Renew it now: whether it is ours, for its whole duration.
@@ -152,7 +155,7 @@ class Lease:
                 self.lost = True
                 return
             except (ceph.rados.Error, exceptions.RawStoreError) as exc:
-                LOG.warning('Lease %s was not renewed: %s', self._key, exc)
+                LOG.warning('Lock %s was not renewed: %s', self._key, exc)
 
     def release(self) -> None:
         """Stop renewing and give the lease up; accepts "already gone"."""
@@ -163,7 +166,29 @@ class Lease:
         try:
             self._ioctx.unlock(self._key, self._name, self.cookie)
         except ceph.rados.Error as exc:
-            LOG.debug('Lease %s was gone already: %s', self._key, exc)
+            LOG.debug('Lock %s was gone already: %s', self._key, exc)
+
+
+class Lease(Lock):
+    """The lease on one image.
+
+    :param rbd_id: internal id of the RBD image
+    """
+
+    def __init__(
+        self, ioctx: Any, rbd_id: str, duration: float, name: str = _NAME
+    ) -> None:
+        key = f'rbd_header.{rbd_id}'
+        what = 'glance-rawstore conversion'
+        super().__init__(ioctx, key, name, duration, what)
+        self._rbd_id = rbd_id
+
+    def _lock(self) -> None:
+        # A lock request creates a missing object, and would leave it.
+        self._ioctx.stat(self._key)
+        super()._lock()
+        if directory.remove_stray(self._ioctx, self._rbd_id):
+            raise exceptions.NotFound()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import os
 import tempfile
 
 from oslo_config import cfg
+from oslo_utils import strutils
 from oslo_utils import units
 
 from glance_rawstore import child
@@ -13,6 +14,7 @@ from glance_rawstore import conversion_opts
 from glance_rawstore import exceptions
 from glance_rawstore import opts
 from glance_rawstore import stores
+from glance_rawstore.lifecycle.budget import Limits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Options:
     :param use_half_life: seconds in which a use loses half of its weight
     :param nice: see :class:`child.Limits`, as of ``io_class``
     :param by_default: a copy of every convertible image is wished for
+    :param budget: what all copies may use
+    :param eviction_policy: its name
     """
 
     max_size: int
@@ -46,6 +50,8 @@ class Options:
     use_half_life: int = 7 * 24 * 3600
     nice: int = 10
     io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
+    budget: Limits = dataclasses.field(default_factory=Limits)
+    eviction_policy: str = 'lru'
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -81,6 +87,10 @@ class Options:
             use_half_life=stores.option(
                 conf, store, 'raw_cache_use_half_life', 7 * 24 * 3600
             ),
+            budget=limits(conf, store),
+            eviction_policy=stores.option(
+                conf, store, 'raw_cache_eviction_policy', 'lru'
+            ),
         )
 
     def limits(self, virtual_size: int) -> child.Limits:
@@ -102,6 +112,38 @@ def _weights(pairs: dict[str, str], store: str) -> dict[str, int]:
         raise exceptions.BadSetup(
             f'raw_copy_node_weights in [{store}] must be node:number pairs.'
         ) from exc
+
+
+def limits(conf: cfg.ConfigOpts, store: str) -> Limits:
+    """What the copies of a raw store may use.
+
+    :raises BadSetup: saying what to change
+    """
+    found = Limits(
+        bytes=_size(stores.option(conf, store, 'raw_cache_budget', '0')),
+        percent=stores.option(conf, store, 'raw_cache_budget_percent', 0),
+        high=stores.option(conf, store, 'raw_cache_high_watermark', 95),
+        low=stores.option(conf, store, 'raw_cache_low_watermark', 80),
+    )
+    wrong = found.wrong()
+    if wrong is not None:
+        raise exceptions.BadSetup(f'[{store}]: {wrong}')
+    return found
+
+
+def _size(text: str) -> int:
+    """Bytes, of a number with or without a unit."""
+    try:
+        if text.strip().isdecimal():
+            return int(text)
+        size = strutils.string_to_bytes(
+            text.replace(' ', ''), 'mixed', return_int=True
+        )
+    except ValueError as exc:
+        raise exceptions.BadSetup(
+            f'raw_cache_budget must be a size such as 500GiB, not {text!r}.'
+        ) from exc
+    return int(size)
 
 
 def scratch_dir(conf: cfg.ConfigOpts) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from glance_rawstore import cache_opts
 from glance_rawstore import conversion_opts
 
 GROUP = 'glance_rawstore'
@@ -30,16 +31,7 @@ the location of every new raw copy in this store. No unit. Example:
 ``compute-1:200,compute-2:50``.
 """,
     ),
-    cfg.IntOpt(
-        'raw_cache_use_half_life',
-        default=604800,
-        min=60,
-        help="""
-Seconds in which the use of a raw copy loses half of its weight, by which the
-eviction policy ``popularity`` compares copies: 7 days unless set. Must be
-equal on all nodes.
-""",
-    ),
+    *cache_opts.CACHE_OPTS,
 ]
 
 VIEW_OPTS: list[cfg.Opt] = [

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A copy that is being made: measure, fill, commit, or nothing left of it."""
 
-import contextlib
 import functools
 import logging
+import time
 from collections.abc import Callable
 
-from oslo_utils import units
-
+from glance_rawstore import admission
 from glance_rawstore import child
 from glance_rawstore import convert
-from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import nodes
@@ -67,28 +65,32 @@ class Part:
         return convert.QemuImg(self._options.limits(length))
 
     def measure(
-        self, source: sources.Source, verdict: safety.Verdict
+        self,
+        source: sources.Source,
+        verdict: safety.Verdict,
+        evict: admission.Evict = admission.nobody,
+        wait: Callable[[float], None] = time.sleep,
     ) -> convert.Info:
         """Measure the original, and give the ``.part`` its exact size.
 
-        A few MiB of qcow2 may stand for TiBs of data, its clusters being
-        shared, so what will be written is compared with what is free.
-
         :param verdict: what the inspection found
+        :param evict: see :func:`admission.admit`, as ``wait``
         :raises TooLarge: qemu-img sees another size than the header names
-        :raises NoSpace: there is more data than free space
+        :raises NoSpace: there is more data than free space, or budget
         """
         node = nodes.source(verdict.driver, source.node)
         qemu_img = self._qemu_img(verdict.virtual_size)
         info = qemu_img.info(node)
         safety.check_size(info.virtual_size, self._options.max_size)
-        needed = info.allocated * (1 - self.resumed_at)
-        free = self.pool.available()
-        if needed > free:
-            raise exceptions.NoSpace(
-                f'The image has {needed / units.Gi:.1f} GiB of data, '
-                f'and {free / units.Gi:.1f} GiB are free.'
-            )
+        claim = admission.Claim(
+            self.image_id,
+            self.rbd_id,
+            min(info.allocated, info.virtual_size),
+            int(info.allocated * self.resumed_at),
+            info.virtual_size,
+        )
+        limits = self._options.budget
+        admission.admit(self.pool, limits, claim, evict, wait)
         if self._slices is None:
             self.pool.resize(self.image_id, self.rbd_id, info.virtual_size)
             self._slices = self._sliced(qemu_img, node, info)
@@ -234,9 +236,8 @@ class Part:
         if not self._secured():
             raise exceptions.LeaseLost()
         used = self.pool.commit(self.image_id, self.rbd_id, metadata)
-        # There is one again; else each pass of an agent's forgets it.
-        with contextlib.suppress(exceptions.RawStoreError):
-            evicted.forget(self.pool.ioctx, self.image_id)
+        limits = self._options.budget
+        admission.settle(self.pool, limits, self.image_id, self.rbd_id, used)
         return used
 
     def discard(self, patience: float = 0.0) -> None:
@@ -248,6 +249,7 @@ class Part:
         """
         if self._secured():
             self.pool.discard(self.image_id, self.rbd_id, patience)
+            admission.withdraw(self.pool, self._options.budget, self.rbd_id)
 
     def _secured(self) -> bool:
         """Whether it is ours, for as long as a lease lasts.

@@ -2,6 +2,8 @@
 """An open pool of RBD images: look, and try."""
 
 import contextlib
+import json
+import logging
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -10,6 +12,8 @@ from glance_rawstore import directory
 from glance_rawstore import exceptions
 from glance_rawstore import nodes
 from glance_rawstore import torn
+
+LOG = logging.getLogger(__name__)
 
 
 class RbdPool:
@@ -71,6 +75,29 @@ class RbdPool:
         """
         with ceph.translated():
             return int(self.client.get_cluster_stats()['kb_avail']) * 1024
+
+    def capacity(self) -> int:
+        """Bytes that the pool can hold, before replication.
+
+        Its quota or, where it has none, what it has and what is free for it,
+        both as of some seconds ago (``ceph df``, which profile rbd allows).
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        command = {'prefix': 'df', 'detail': 'detail', 'format': 'json'}
+        with ceph.translated():
+            code, out, error = self.client.mon_command(
+                json.dumps(command), b''
+            )
+        if code != 0:
+            LOG.warning('Ceph did not tell what is free: %s', error)
+            raise exceptions.CephUnavailable()
+        for pool in json.loads(out)['pools']:
+            if pool['name'] == self.name:
+                stats = pool['stats']
+                free = stats['stored'] + stats['max_avail']
+                return int(stats['quota_bytes'] or free)
+        raise exceptions.CephUnavailable()
 
     def full(self, rbd_id: str) -> bool:
         """Whether the pool takes no more data, by trying on that image.

@@ -24,6 +24,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import importing
 from glance_rawstore import ingest
+from glance_rawstore import options
 from glance_rawstore import opts
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
@@ -84,6 +85,7 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
             self.conf.glance_store.default_backend,
             stores.same_cluster,
         )
+        options.limits(self.conf, self.backend_group)
 
     def _copy_of(self, location: Any) -> str | None:
         """Image id when the location is that of a copy, else None."""

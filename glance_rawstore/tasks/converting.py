@@ -119,13 +119,17 @@ class Measure(Step):
         part: Part,
         original: originals.Original,
         verdict: safety.Verdict,
+        task_id: str,
     ) -> convert.Info:
         """Measure.
 
         :raises TooLarge: beyond ``max_virtual_size``
-        :raises NoSpace: there is more data than free space
+        :raises NoSpace: there is more data than free space, or budget
         """
-        return part.measure(original.source, verdict)
+        wait = self.waiting(
+            task_id, progress.Elapsed('Waiting for others to reserve space')
+        )
+        return part.measure(original.source, verdict, wait=wait)
 
 
 class Convert(Step):

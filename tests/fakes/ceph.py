@@ -87,6 +87,9 @@ class Pool:
         from the first image on
     :ivar strays: objects that belong to no image
     :ivar omaps: key-value maps of such objects
+    :ivar locks: exclusive locks on such objects, by object and lock
+    :ivar quota: most bytes that it may have; 0 for no quota
+    :ivar stored: bytes that ``ceph df`` tells of
     :ivar shared: shared locks on such objects, by object and lock: until
         when each holder has it
     """
@@ -97,12 +100,15 @@ class Pool:
         default_factory=dict
     )
     full: bool = False
+    quota: int = 0
+    stored: int = 0
     has_trash: bool = False
     has_directory: bool = False
     strays: set[str] = dataclasses.field(default_factory=set)
     omaps: dict[str, dict[str, bytes]] = dataclasses.field(
         default_factory=dict
     )
+    locks: dict[str, dict[str, Lock]] = dataclasses.field(default_factory=dict)
     shared: dict[tuple[str, str], dict[tuple[str, str], float]] = (
         dataclasses.field(default_factory=dict)
     )

@@ -3,6 +3,7 @@
 
 import errno
 import itertools
+import json
 import struct
 import threading
 import time
@@ -116,6 +117,23 @@ class Rados:
     def get_cluster_stats(self) -> dict[str, int]:
         return {'kb_avail': self.cluster.free // 1024}
 
+    def mon_command(self, command: str, data: bytes) -> tuple[int, bytes, str]:
+        """``ceph df detail``: what is stored, and may be."""
+        asked = {'prefix': 'df', 'detail': 'detail', 'format': 'json'}
+        assert (json.loads(command), data) == (asked, b''), 'not needed yet'
+        pools = [
+            {
+                'name': pool.name,
+                'stats': {
+                    'stored': pool.stored,
+                    'max_avail': self.cluster.free,
+                    'quota_bytes': pool.quota,
+                },
+            }
+            for pool in self.cluster.pools.values()
+        ]
+        return 0, json.dumps({'pools': pools}).encode(), ''
+
     def get_instance_id(self) -> int:
         return self.number
 
@@ -194,6 +212,7 @@ class Ioctx:
         self.stat(key)
         self.pool.strays.discard(key)
         self.pool.omaps.pop(key, None)
+        self.pool.locks.pop(key, None)
 
     def operate_read_op(self, operation: ReadOpCtx, key: str) -> None:
         self.stat(key)
@@ -275,7 +294,8 @@ class Ioctx:
         assert (version, compat, size) == (1, 1, len(body))
         (length,) = struct.unpack_from('<I', body)
         name = body[4 : 4 + length].decode()
-        lock = image.locks.get(name) if image else None
+        locks = image.locks if image else self.pool.locks.get(key, {})
+        lock = locks.get(name)
         until = list(self.pool.shared.get((key, name), {}).values())
         until += [lock.until] if lock else []
         held = sum(moment > self.cluster.clock() for moment in until)
@@ -303,17 +323,19 @@ class Ioctx:
     ) -> None:
         image = self._image(key)
         if image is None:
-            self.pool.strays.add(key)
-            return
+            self._create(key)
+            locks = self.pool.locks.setdefault(key, {})
+        else:
+            locks = image.locks
         now, mine = self.cluster.clock(), (self.client.address, cookie)
-        present = image.locks.get(name)
+        present = locks.get(name)
         if present and present.until > now:
             if present.holder != mine:
                 raise _error(errno.EBUSY, f'failed to set lock {name}')
             if not flags & _MAY_RENEW:
                 raise _error(errno.EEXIST, f'failed to set lock {name}')
         until = now + duration if duration else float('inf')
-        image.locks[name] = ceph.Lock(mine, until)
+        locks[name] = ceph.Lock(mine, until)
 
     def lock_shared(
         self,
@@ -338,13 +360,13 @@ class Ioctx:
         shared = self.pool.shared.get((key, name), {})
         if shared.pop((self.client.address, cookie), 0) > self.cluster.clock():
             return
-        present = image.locks.get(name) if image else None
+        locks = image.locks if image else self.pool.locks.get(key, {})
+        present = locks.get(name)
         mine = (self.client.address, cookie)
         if (
-            image is None
-            or present is None
+            present is None
             or present.holder != mine
             or present.until <= self.cluster.clock()
         ):
             raise _error(errno.ENOENT, f'failed to release lock {name}')
-        del image.locks[name]
+        del locks[name]

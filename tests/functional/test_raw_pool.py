@@ -19,6 +19,9 @@ from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.raw_pool import RawPool
 from tests.cluster import Cluster
 from tests.contract.attempts import AttemptsContract
+from tests.contract.budget import AdmissionContract
+from tests.contract.budget import BudgetContract
+from tests.contract.budget import CapacityContract
 from tests.contract.clones import CloneContract
 from tests.contract.clones import consumer
 from tests.contract.directory import DirectoryContract
@@ -193,6 +196,18 @@ class TestLease(LeaseContract):
 
 
 class TestAttempts(AttemptsContract):
+    """In Ceph."""
+
+
+class TestBudget(BudgetContract):
+    """In Ceph."""
+
+
+class TestCapacity(CapacityContract):
+    """In Ceph."""
+
+
+class TestAdmission(AdmissionContract):
     """In Ceph."""
 
 

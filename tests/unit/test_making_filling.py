@@ -76,7 +76,7 @@ class TestMeasure:
         path = images.qcow2(tmp_path, contents=contents)
         world.cluster.free = MIB
 
-        with pytest.raises(exceptions.NoSpace, match=r'0\.0 GiB are free'):
+        with pytest.raises(exceptions.NoSpace, match=r'1\.0 MiB are free'):
             reserve().measure(Source(path), VERDICT)
 
 

@@ -9,6 +9,7 @@ import pytest
 from glance_rawstore import child
 from glance_rawstore import exceptions
 from glance_rawstore import options
+from glance_rawstore.lifecycle.budget import Limits
 from tests.unit import configured
 
 MIB = 1 << 20
@@ -44,6 +45,11 @@ def test_every_option_is_read(tmp_path):
     rbd_store_chunk_size = 4
     raw_copy_weight = -3
     raw_copy_node_weights = compute-1:200, compute-2:-5
+    raw_cache_budget = 500GiB
+    raw_cache_budget_percent = 70
+    raw_cache_high_watermark = 90
+    raw_cache_low_watermark = 50
+    raw_cache_eviction_policy = popularity
     raw_cache_use_half_life = 60
     [glance_rawstore]
     max_virtual_size = 1
@@ -71,6 +77,8 @@ def test_every_option_is_read(tmp_path):
         object_size=4 * MIB,
         weight=-3,
         node_weights={'compute-1': 200, 'compute-2': -5},
+        budget=Limits(bytes=500 * GIB, percent=70, high=90, low=50),
+        eviction_policy='popularity',
         use_half_life=60,
     )
 
@@ -129,3 +137,38 @@ def test_priorities_are_told(tmp_path, value, io_class):
     limits = read(tmp_path, text).limits(GIB)
 
     assert (limits.nice, limits.io_class) == (19, io_class)
+
+
+@pytest.mark.parametrize(
+    ('text', 'size'),
+    [
+        ('0', 0),
+        ('1073741824', GIB),
+        ('500GiB', 500 * GIB),
+        ('1.5 TiB', 1536 * GIB),
+        ('2GB', 2_000_000_000),
+    ],
+)
+def test_a_budget_has_a_unit(tmp_path, text, size):
+    found = read(tmp_path, f'    raw_cache_budget = {text}\n')
+
+    assert found.budget.bytes == size
+    assert found.budget.limited is bool(size)
+
+
+@pytest.mark.parametrize('text', ['much', '-1GiB', '1e3', '', '5 apples'])
+def test_a_budget_must_be_a_size(tmp_path, text):
+    with pytest.raises(exceptions.BadSetup, match='raw_cache_budget must'):
+        read(tmp_path, f'    raw_cache_budget = {text}\n')
+
+
+@pytest.mark.parametrize(('high', 'low'), [(80, 80), (70, 80), (1, 1)])
+def test_the_low_watermark_must_be_below_the_high_one(tmp_path, high, low):
+    with pytest.raises(
+        exceptions.BadSetup, match=rf'\[raw\]: .*\({low}\).*\({high}\)'
+    ):
+        read(
+            tmp_path,
+            f'    raw_cache_high_watermark = {high}\n'
+            f'    raw_cache_low_watermark = {low}\n',
+        )

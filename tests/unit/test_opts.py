@@ -35,7 +35,7 @@ def test_every_option_says_what_it_is_and_in_which_unit(opt):
     assert text[0].isupper()
     assert text.endswith('.')
     if isinstance(opt, cfg.IntOpt | cfg.FloatOpt):
-        units = r'GiB|MiB|[Ss]econds|No unit|Conversions|Requests'
+        units = r'GiB|MiB|[Ss]econds|[Pp]ercent|No unit|Conversions|Requests'
         assert re.search(units, text)
 
 

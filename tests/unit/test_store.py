@@ -88,9 +88,13 @@ def copy_location(world, image_id=ID):
         ('', 'raw', 'default_backend'),
         ('weight = 0\n', 'ceph', 'weight'),
         ('[ceph]\nrbd_store_pool = images_raw\n', 'ceph', 'shares the pool'),
+        ('raw_cache_budget = plenty\n', 'ceph', 'raw_cache_budget must'),
+        ('raw_cache_high_watermark = 70\n', 'ceph', 'raw_cache_low_water'),
     ],
 )
-def test_a_set_up_that_loses_data_ends_the_start(make, more, default, text):
+def test_a_set_up_that_cannot_be_meant_ends_the_start(
+    make, more, default, text
+):
     """Not swallowed, as Glance does with what the parent says of itself."""
     with pytest.raises(store_exceptions.BadStoreConfiguration, match=text):
         make(more, default)

@@ -90,3 +90,26 @@ def of(conf: cfg.ConfigOpts, store: str, image_id: str) -> Import:
         'an image: import into another store first, or name it before this '
         'one.'
     )
+
+
+def tell_deleted(
+    conf: cfg.ConfigOpts, store: str, image_id: str, context: Any, in_use: bool
+) -> None:
+    """Notify of a copy that was deleted; fails nothing.
+
+    :param context: of the request that deletes it
+    :param in_use: clones keep it in the trash
+    """
+    from glance_rawstore.catalog import Catalog
+    from glance_rawstore.catalog import Event
+
+    try:
+        Catalog(conf).tell(
+            Event.DELETE,
+            image_id,
+            store,
+            getattr(context, 'request_id', None),
+            in_use=in_use,
+        )
+    except Exception as exc:
+        LOG.warning('Nobody was notified of a deletion: %s', exc)

@@ -213,8 +213,16 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
             return
         try:
             with self._raw_pool() as pool:
-                pool.delete(image_id)
+                gone = pool.delete(image_id)
         except exceptions.NotFound as exc:
             raise store_exceptions.NotFound(message=str(exc)) from exc
         except exceptions.RawStoreError as exc:
             raise store_exceptions.InUseByStore(message=str(exc)) from exc
+        if context is not None and self.backend_group is not None:  # in Glance
+            importing.tell_deleted(
+                self.conf,
+                self.backend_group,
+                image_id,
+                context,
+                in_use=not gone,
+            )

@@ -25,6 +25,7 @@ from glance_rawstore.agent.policy import Policy
 from glance_rawstore.agent.policy import metadata
 from glance_rawstore.agent.reading import Reader
 from glance_rawstore.catalog import Catalog
+from glance_rawstore.catalog import Event
 from glance_rawstore.options import Options
 
 LOG = logging.getLogger(__name__)
@@ -95,13 +96,17 @@ class Actor:
                     making.clear_dead(self._pool, image_id, self._options)
             case Kind.DELETE:
                 with contextlib.suppress(exceptions.NotFound):
-                    self._pool.delete(image_id)
+                    gone = self._pool.delete(image_id)
+                    self._tell(Event.DELETE, image_id, in_use=not gone)
             case Kind.EVICT:
                 self._pool.delete_one(image_id, target)
             case kind if kind in _FORGET:
                 _FORGET[kind](self._pool.ioctx, image_id)
             case _:
                 self._tell_glance(action, facts)
+
+    def _tell(self, event: Event, image_id: str, **facts: Any) -> None:
+        self._catalog.tell(event, image_id, self._policy.store, **facts)
 
     def _tell_glance(self, action: Action, facts: Facts) -> None:
         catalog, image_id = self._catalog, action.image_id

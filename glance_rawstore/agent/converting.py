@@ -12,6 +12,7 @@ from glance_rawstore import slots
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.node import Node
+from glance_rawstore.catalog import SENDER
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.tasks import flow
 
@@ -71,6 +72,7 @@ class Conversions:
         """
         self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        SENDER.flush()
 
     def _run(self, image_id: str) -> None:
         try:

@@ -12,13 +12,24 @@ drops its entries, and would race with what users change.
 
 from glance_rawstore.catalog.images import Image
 from glance_rawstore.catalog.images import Images
+from glance_rawstore.catalog.notices import Event
+from glance_rawstore.catalog.notices import Notices
 from glance_rawstore.catalog.process import configure
+from glance_rawstore.catalog.sender import SENDER
 from glance_rawstore.catalog.tasks import CopyTask
 from glance_rawstore.catalog.tasks import Requester
 from glance_rawstore.catalog.tasks import Tasks
 
-__all__ = ['Catalog', 'CopyTask', 'Image', 'Requester', 'configure']
+__all__ = [
+    'SENDER',
+    'Catalog',
+    'CopyTask',
+    'Event',
+    'Image',
+    'Requester',
+    'configure',
+]
 
 
-class Catalog(Images, Tasks):
-    """Images, locations and tasks of the Glance that we run in."""
+class Catalog(Images, Tasks, Notices):
+    """Images, locations, tasks and notifications of the Glance around us."""

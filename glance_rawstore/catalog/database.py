@@ -12,6 +12,8 @@ import glance.gateway
 from glance.common import utils as glance_utils
 from oslo_config import cfg
 
+from glance_rawstore.catalog.sender import SENDER
+
 #: Records that are read at once.
 PAGE = 500
 
@@ -50,5 +52,5 @@ class Database:
         self._context: Any = glance.context.RequestContext(
             is_admin=True, roles=['admin'], overwrite=False
         )
-        self._gateway: Any = glance.gateway.Gateway()
+        self._gateway: Any = glance.gateway.Gateway(notifier=SENDER)
         self._db: Any = glance.db.get_api()

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+import glance.notifier
 import glance_store
 from glance.common import config as glance_config
 from glance_store import exceptions as store_exceptions
@@ -27,6 +28,7 @@ def configure(files: Sequence[str]) -> cfg.ConfigOpts:
     """
     conf: cfg.ConfigOpts = cfg.CONF
     glance_config.set_config_defaults()
+    glance.notifier.set_defaults()
     try:
         conf([], project='glance', default_config_files=list(files))
         glance_store.register_store_opts(conf, reserved_stores=_RESERVED)

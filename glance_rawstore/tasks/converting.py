@@ -20,6 +20,7 @@ from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.part import Part
 from glance_rawstore.tasks import originals
+from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import Step
@@ -150,6 +151,7 @@ class Convert(Step):
         """
         done = progress.Conversion(info.allocated, part.resumed_at)
         original.note_others()
+        outcome.begun(self.job, task_id, info, part.resumed_at)
         with self.telling(task_id, done):
             part.fill(
                 original.source,

@@ -21,6 +21,7 @@ from glance_rawstore import formats
 from glance_rawstore import opts
 from glance_rawstore import stores
 from glance_rawstore import wishes
+from glance_rawstore.catalog import SENDER
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
@@ -81,6 +82,7 @@ class Jobs:
         until = time.monotonic() + _GRACE
         for thread in list(self._threads):
             thread.join(max(0.0, until - time.monotonic()))
+        SENDER.flush()
 
 
 JOBS = Jobs()

@@ -84,7 +84,7 @@ class OpenTask(Step):
             insist(lambda: self._hand_over(result))
         elif not self._is_of_another(why):
             insist(lambda: self._close(result, why))
-        outcome.ended(self.job, why)
+        outcome.ended(self.job, result, why)
 
     def _hand_over(self, task_id: str) -> None:
         self.job.catalog.report(

@@ -125,5 +125,4 @@ class CloseTask(Step):
         insist(
             lambda: self.job.catalog.succeed_task(task_id, result, f'{text}.')
         )
-        written = int(bytes_used * (1 - part.resumed_at))
-        outcome.made(self.job, seconds, written)
+        outcome.made(self.job, task_id, result, part.resumed_at)

@@ -13,6 +13,7 @@ from typing import Any
 
 from glance_rawstore import exceptions
 from glance_rawstore.catalog import CopyTask
+from glance_rawstore.catalog import Event
 from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
 
@@ -48,6 +49,7 @@ class FakeCatalog:
 
     :ivar bytes: the originals' data, by image
     :ivar tasks: by their id, in the order of their creation
+    :ivar told: of what was notified, and what was said
     :ivar looked: called at each look at an image; may change things
     """
 
@@ -56,6 +58,7 @@ class FakeCatalog:
         self.bytes: dict[str, bytes] = {}
         self.tasks: dict[str, Task] = {}
         self.deleted: set[str] = set()
+        self.told: list[tuple[Event, dict[str, Any]]] = []
         self.looked: Callable[[], None] = lambda: None
         self._numbers = itertools.count(1)
 
@@ -133,6 +136,17 @@ class FakeCatalog:
             self.change(
                 image_id, properties=properties, updated_at=time.time()
             )
+
+    def tell(
+        self,
+        event: Event,
+        image_id: str,
+        store: str,
+        request_id: str | None = None,
+        **facts: Any,
+    ) -> None:
+        said = {'image_id': image_id, 'store': store, 'request': request_id}
+        self.told.append((event, {**said, **facts}))
 
     def all_images(self) -> Iterator[Image]:
         yield from list(self.images.values())

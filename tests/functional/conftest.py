@@ -36,7 +36,10 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope='session')
 def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
     """A running Glance with our store and plugin."""
-    with Cloud(cluster, stores={'fast': 'file'}, filters=RAW_VIEW) as running:
+    overrides = {'oslo_messaging_notifications': {'driver': 'log'}}
+    with Cloud(
+        cluster, overrides, stores={'fast': 'file'}, filters=RAW_VIEW
+    ) as running:
         yield running
 
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator sees of real copies: the figures of a running agent."""
 
+import json
 import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import parser
@@ -125,3 +127,72 @@ def _check_names(text: str) -> None:
 def tenant(cloud: Cloud) -> Tenant:
     """The tenant who imports."""
     return Tenant(cloud)
+
+
+def notifications(cloud: Cloud, image_id: str) -> list[dict[str, Any]]:
+    """What glance-api has told of an image's copy, by the driver log."""
+    found = []
+    for line in cloud.log().splitlines():
+        if 'oslo.messaging.notification.image.raw_copy' in line:
+            message = json.loads(line[line.index('{') :])
+            if message['payload']['image_id'] == image_id:
+                found.append(message)
+    return found
+
+
+def test_glance_notifies_of_copies(
+    cloud: Cloud, tenant: Tenant, small_image: Path
+) -> None:
+    """As it does of its images, and says whose they are."""
+    image_id = tenant.make_copy(small_image)
+    owner = tenant.images.get(image_id)['owner']
+    tenant.images.delete(image_id)
+
+    def told() -> list[str]:
+        return [n['event_type'] for n in notifications(cloud, image_id)]
+
+    await_true(
+        lambda: (
+            [event.split('.')[-1] for event in told()]
+            == ['start', 'end', 'delete']
+        ),
+        'all of it is told',
+    )
+    start, end, delete = (n['payload'] for n in notifications(cloud, image_id))
+    assert {p['owner'] for p in (start, end, delete)} == {owner}
+    assert {p['store'] for p in (start, end, delete)} == {'raw'}
+    assert start['request_id'] == end['request_id']
+    assert start['request_id'].startswith('req-')
+    assert 0 < start['data_bytes'] <= end['bytes_used'] < 64 << 20
+    assert end['virtual_size_bytes'] == 64 << 20
+    assert delete['in_use'] is False
+    assert delete['request_id'] not in (None, start['request_id'])
+    text = json.dumps([start, end, delete])
+    assert 'rbd:' not in text
+    assert cloud.cluster.fsid not in text
+
+
+def test_a_bus_that_is_away_holds_no_conversion_up(
+    cloud: Cloud, tenant: Tenant, small_image: Path, tmp_path: Path
+) -> None:
+    """Nor do Glance's own notifications of our tasks."""
+    away = {
+        'driver': 'messagingv2',
+        'transport_url': f'rabbit://user:secret@127.0.0.1:{free_port()}/',
+    }
+    image_id = tenant.import_file(small_image)
+    tenant.images.update(image_id, raw_cache='true')
+    with (
+        agents.configured(
+            cloud,
+            tmp_path,
+            'away',
+            others={'oslo_messaging_notifications': away},
+            reconcile_interval=1,
+        ) as conf,
+        Agent(cloud, tmp_path, conf) as agent,
+    ):
+        task = tenant.await_copy_task(image_id)
+
+        assert task['status'] == 'success'
+        assert agent.stop(20) == 0

@@ -14,6 +14,7 @@ import glance.context
 import glance.db
 import glance.domain
 import glance.gateway
+import glance.notifier
 import glance_store
 import pytest
 from glance.async_ import taskflow_executor
@@ -138,6 +139,13 @@ def test_the_driver_is_found_by_url_and_by_name():
         (database.task_get_all, '(context, filters=None, marker=None, '),
         (database.tasks_get_by_image, '(context, image_id)'),
         (glance_config.set_config_defaults, '()'),
+        (glance.notifier.set_defaults, "(control_exchange='glance')"),
+        (
+            glance.notifier._send_notification,
+            '(notify, notification_type, payload)',
+        ),
+        (glance.notifier.Notifier.info, '(self, event_type, payload)'),
+        (glance.notifier.Notifier.error, '(self, event_type, payload)'),
         (glance_store.register_store_opts, '(conf, reserved_stores=None)'),
         (glance_store.verify_store, '()'),
         (database.image_location_add, '(context, image_id, location)'),
@@ -169,7 +177,7 @@ def test_glances_functions_take_what_they_took(function, parameters):
 
 
 def test_a_gateway_and_a_context_of_an_admin_can_be_made():
-    inspect.signature(glance.gateway.Gateway).bind()
+    inspect.signature(glance.gateway.Gateway).bind(notifier=None)
     context = glance.context.RequestContext(
         is_admin=True, roles=['admin'], overwrite=False
     )

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notifications about copies."""
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import glance.notifier
+from glance.common import exception as glance_exception
+
+from glance_rawstore import tracing
+from glance_rawstore.catalog.database import Database
+from glance_rawstore.catalog.sender import SENDER
+
+
+class Event(enum.StrEnum):
+    """What is told of; the type of a notification."""
+
+    START = 'image.raw_copy.start'
+    END = 'image.raw_copy.end'
+    ERROR = 'image.raw_copy.error'
+    DELETE = 'image.raw_copy.delete'
+    EVICT = 'image.raw_copy.evict'
+
+
+class Notices(Database):
+    """What is told about copies to whoever listens."""
+
+    def tell(
+        self,
+        event: Event,
+        image_id: str,
+        store: str,
+        request_id: str | None = None,
+        **facts: Any,
+    ) -> None:
+        """Notify; neither waits for anything nor fails.
+
+        :param store: name of the raw store
+        :param request_id: that of this thread's conversion unless given
+        :param facts: what else there is to say: no location, and nothing of
+            anybody but the image's owner
+        """
+        said = {
+            'image_id': image_id,
+            'store': store,
+            'request_id': request_id or tracing.request_id(),
+            **facts,
+        }
+        notify = SENDER.error if event is Event.ERROR else SENDER.info
+        # Private, but what heeds disabled_notifications.
+        glance.notifier._send_notification(
+            notify, str(event), lambda: self._with_owner(said)
+        )
+
+    def _with_owner(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, with the image's owner: of a deleted one as well."""
+        try:
+            found = self._db.image_get(
+                self._context, said['image_id'], force_show_deleted=True
+            )
+        except glance_exception.NotFound:
+            return {**said, 'owner': None}
+        return {**said, 'owner': found['owner']}

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from glance_rawstore import exceptions
 from glance_rawstore.cli import agent
 from glance_rawstore.cli import commands
+from glance_rawstore.cli import convert
+from glance_rawstore.cli import delete
+from glance_rawstore.cli import evict
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import list as list_command
 from glance_rawstore.cli import logs
@@ -31,6 +34,9 @@ examples:
   glance-rawstore list                       every copy, with sizes and clones
   glance-rawstore list --format json         the same for a program
   glance-rawstore show 6e0f...               one image's copy, in full
+  glance-rawstore convert --wait 6e0f...     make one, with a progress bar
+  glance-rawstore evict 6e0f...              free its space, until asked for
+  glance-rawstore delete --unset 6e0f...     no copy, and no wish for one
   glance-rawstore protect 6e0f...            keep it from being evicted
   glance-rawstore reap                       free what nothing uses any more
   glance-rawstore reap --watch 10            the same every 10 seconds
@@ -40,7 +46,7 @@ examples:
 
 _GROUPS = (
     ('what is there', (list_command, show)),
-    ('copies of single images', (protect,)),
+    ('copies of single images', (convert, evict, delete, protect)),
     ('all copies', (reconcile, reap, agent)),
 )
 

@@ -3,11 +3,41 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from glance_rawstore import handover
+from glance_rawstore import raw_pool
 from tests.cloud import Cloud
+from tests.functional.agents import Agent
+from tests.functional.agents import configured
 from tests.functional.agents import run
+from tests.functional.support import Pool
 from tests.functional.support import Tenant
+from tests.functional.support import await_true
+from tests.functional.support import original_facts
+
+
+@pytest.fixture(scope='module')
+def agent(
+    running_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Agent]:
+    """An agent that looks at its own accord once in a day."""
+    directory = tmp_path_factory.mktemp('agent')
+    options = {'reconcile_interval': 86400}
+    with (
+        configured(running_cloud, directory, 'node', **options) as conf,
+        Agent(running_cloud, directory, conf) as running,
+    ):
+        await_true(lambda: attended(running_cloud), 'the agent is there')
+        yield running
+
+
+def attended(cloud: Cloud) -> bool:
+    with raw_pool.RawPool.open(Pool(cloud).settings) as pool:
+        return handover.attended(pool.ioctx)
 
 
 def outcomes(cloud: Cloud, *args: str) -> dict[str, str]:
@@ -56,3 +86,87 @@ def test_log_lines_of_a_conversion_carry_the_id_of_the_import(
 
     assert task['request_id'].startswith('req-')
     assert task['request_id'] in line
+
+
+def test_a_copy_is_made_here_evicted_brought_back_and_deleted(
+    cloud: Cloud, pool: Pool, small_image: Path
+) -> None:
+    """One that nobody wished for, and with no agent."""
+    tenant = Tenant(cloud)
+    image_id = tenant.import_file(small_image)
+    before = original_facts(tenant.images.get(image_id))
+
+    done = run(cloud, 'convert', image_id)
+    assert done.returncode == 0, done.stdout
+    assert 'no agent is there' in done.stderr
+    assert 'The raw copy is ready' in done.stdout.splitlines()[-1]
+    assert tenant.locations(image_id)['raw']['metadata']['status'] == 'active'
+    assert original_facts(tenant.images.get(image_id)) == before
+    # It stays, though nobody wishes for it.
+    assert run(cloud, 'reconcile', '--dry-run').stdout == 'nothing to do\n'
+
+    done = run(cloud, 'evict', image_id)
+    assert done.returncode == 2, 'nobody said yes'
+    assert outcomes(cloud, 'evict', '--yes', image_id) == {image_id: 'evicted'}
+    assert pool.names() == []
+    assert 'raw' not in tenant.locations(image_id)
+
+    assert outcomes(cloud, 'convert', image_id) == {image_id: 'active'}
+    assert outcomes(cloud, 'delete', '--yes', image_id) == {
+        image_id: 'deleted'
+    }
+    assert pool.names() == []
+    assert pool.objects('rbd_') == []
+
+
+@pytest.mark.usefixtures('agent')
+def test_agents_make_what_a_file_names(
+    cloud: Cloud, pool: Pool, small_image: Path, tmp_path: Path
+) -> None:
+    tenant = Tenant(cloud)
+    ids = [tenant.import_file(small_image) for _ in range(2)]
+    path = tmp_path / 'ids'
+    path.write_text('\n'.join(['# ours', *ids]))
+
+    done = run(cloud, 'convert', '--wait', '--from-file', str(path))
+
+    assert done.returncode == 0, done.stdout
+    assert done.stderr == ''
+    assert done.stdout.splitlines()[-1] == '2 active'
+    tasks = [tenant.await_copy_task(image_id) for image_id in ids]
+    assert len({task['request_id'] for task in tasks}) == 1
+    for image_id in ids:
+        names = [task['input']['backend'] for task in tenant.tasks(image_id)]
+        assert names.count(['raw']) == 1, 'one task, and the agent went on'
+        assert f'{image_id}_raw' in pool.names()
+
+
+@pytest.mark.usefixtures('agent')
+def test_what_is_refused_ends_with_1_and_the_reason(
+    cloud: Cloud, small_image: Path
+) -> None:
+    tenant = Tenant(cloud)
+    unwanted = tenant.import_file(small_image, raw_cache='false')
+    raw = tenant.import_file(small_image, 'qcow2', container_format='ova')
+
+    done = run(cloud, 'convert', '--wait', unwanted, raw)
+
+    assert done.returncode == 1
+    assert 'wants no copy' in done.stdout
+    assert 'ova' in done.stdout
+    assert run(cloud, 'list').stdout.count('\n') == 1
+
+
+def test_a_copy_in_use_is_not_evicted(
+    cloud: Cloud, small_image: Path, volumes: str
+) -> None:
+    image_id = Tenant(cloud).make_copy(small_image)
+    cloud.cluster.rbd(
+        'clone', f'{cloud.raw_pool}/{image_id}_raw@snap', f'{volumes}/child'
+    )
+
+    done = run(cloud, 'evict', '--yes', image_id)
+
+    assert done.returncode == 1
+    assert 'evicting it would free nothing' in done.stdout
+    assert f'{image_id}_raw' in Pool(cloud).names()

@@ -10,7 +10,7 @@ from glance_rawstore import exceptions
 from glance_rawstore.cli import exit_status
 
 COMMANDS = ('list', 'show', 'reap')
-IMAGES = ('protect', 'unprotect')
+IMAGES = ('convert', 'evict', 'delete', 'protect', 'unprotect')
 
 
 def ended(*argv):

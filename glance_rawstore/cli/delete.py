@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore delete``"""
+
+import argparse
+from typing import Any
+
+from glance_rawstore import inventory
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.cli import asking
+from glance_rawstore.cli import choosing
+from glance_rawstore.cli import configuration
+from glance_rawstore.cli import destroying
+from glance_rawstore.cli import output
+from glance_rawstore.cli.outcomes import Outcome
+
+_AGAIN = 'the image wishes for it: an agent makes it again; see --unset'
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        'delete',
+        help='delete copies; the images stay',
+        description='Delete the raw copies of images, or stop their being '
+        'made. The images and their originals stay as they are. A copy that '
+        'clones need goes to the trash and is reaped after the last of them. '
+        'Where the image wishes for a copy, an agent makes it anew at its '
+        'next pass; --unset takes the wish off the image.',
+    )
+    choosing.add_arguments(parser, 'every copy, active or pending')
+    parser.add_argument(
+        '--unset',
+        action='store_true',
+        help='take the property raw_cache off the images as well; where '
+        'raw_cache_default wishes for copies, set it to false',
+    )
+    asking.add_arguments(parser)
+    output.add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, store: stores.Store) -> int:
+    """Delete; returns the exit status."""
+    from glance_rawstore.agent.node import Node
+    from glance_rawstore.agent.removing import Removing
+
+    choosing.check(args)
+    node = Node.start(configuration.files(args.config_file), store.name)
+    with raw_pool.RawPool.open(node.store.rbd) as pool:
+        removing = Removing(node, pool)
+        chosen = choosing.choose(
+            args,
+            lambda: dict.fromkeys(x for x, _ in inventory.names(pool)),
+            node.catalog.image,
+        )
+        return destroying.run(
+            args,
+            chosen,
+            lambda image_id: _check(args, removing, image_id),
+            lambda image_id: _delete(args, removing, image_id),
+        )
+
+
+def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
+    copy = removing.copy(image_id)
+    again = not args.unset and removing.wished_for(image_id)
+    why = [f'{copy.status}, {output.size(copy.bytes_used)} used']
+    if copy.children != ():
+        count = 'some' if copy.children is None else len(copy.children)
+        why.append(f'clones: {count}, so it goes to the trash')
+    if again:
+        why.append(_AGAIN)
+    facts = {'bytes_used': copy.bytes_used, 'made_again': again}
+    return Outcome(image_id, 'to be deleted', '; '.join(why), facts)
+
+
+def _delete(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
+    gone = removing.delete(image_id, args.unset)
+    again = removing.wished_for(image_id)
+    why = [] if gone else ['waits in the trash for its last clone']
+    if again:
+        why.append(_AGAIN)
+    facts = {'in_trash': not gone, 'made_again': again}
+    return Outcome(image_id, 'deleted', '; '.join(why), facts)

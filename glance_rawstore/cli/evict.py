@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``glance-rawstore evict``"""
+
+import argparse
+from typing import Any
+
+from glance_rawstore import exceptions
+from glance_rawstore import inventory
+from glance_rawstore import raw_pool
+from glance_rawstore import stores
+from glance_rawstore.cli import asking
+from glance_rawstore.cli import choosing
+from glance_rawstore.cli import configuration
+from glance_rawstore.cli import destroying
+from glance_rawstore.cli import exit_status
+from glance_rawstore.cli import output
+from glance_rawstore.cli.outcomes import Outcome
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        'evict',
+        help='take copies away until somebody needs them again',
+        description='Take copies away now, as eviction does when the store is '
+        'full: the wish stays, and the copy is made again when a consumer '
+        'asks for it, or by "glance-rawstore convert". Copies that clones '
+        'need, which would free nothing, and protected ones are kept.',
+    )
+    choosing.add_arguments(parser, 'every active copy')
+    parser.add_argument(
+        '--force',
+        action='store_true',
+        help='evict protected copies as well, and those that clones need: '
+        'these wait in the trash for the last of them',
+    )
+    asking.add_arguments(parser)
+    output.add_format(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, store: stores.Store) -> int:
+    """Evict; returns the exit status."""
+    from glance_rawstore.agent.node import Node
+    from glance_rawstore.agent.removing import Removing
+
+    choosing.check(args)
+    node = Node.start(configuration.files(args.config_file), store.name)
+    with raw_pool.RawPool.open(node.store.rbd) as pool:
+        removing = Removing(node, pool)
+        chosen = choosing.choose(
+            args,
+            lambda: [x for x, part in inventory.names(pool) if not part],
+            node.catalog.image,
+        )
+        return destroying.run(
+            args,
+            chosen,
+            lambda image_id: _check(args, removing, image_id),
+            lambda image_id: _evict(args, removing, image_id),
+        )
+
+
+def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
+    try:
+        copy = removing.check_evictable(image_id, args.force)
+    except exceptions.Refused as exc:
+        # Of all copies, some are always in use: no reason to fail.
+        status = exit_status.DONE if args.all else exit_status.FAILED
+        return Outcome(image_id, 'kept', str(exc), status=status)
+    facts = {'bytes_used': copy.bytes_used}
+    why = f'{output.size(copy.bytes_used)} used'
+    return Outcome(image_id, 'to be evicted', why, facts)
+
+
+def _evict(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
+    gone = removing.evict(image_id, args.force)
+    why = '' if gone else 'waits in the trash for its last clone'
+    return Outcome(image_id, 'evicted', why, {'in_trash': not gone})

@@ -132,7 +132,12 @@ def read_omap(ioctx: Any, name: str, keys: Iterable[str]) -> dict[str, bytes]:
     with translated(), rados.ReadOpCtx() as operation:
         found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(keys))
         ioctx.operate_read_op(operation, name)
-        return dict(found)
+        return entries(found)
+
+
+def entries(found: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
+    """What was read of an omap; the bindings have None for an empty value."""
+    return {key: value or b'' for key, value in found}
 
 
 def write_omap(ioctx: Any, name: str, key: str, value: bytes) -> None:

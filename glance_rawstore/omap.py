@@ -53,7 +53,7 @@ class Table:
             with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
                 found, _ = ioctx.get_omap_vals(operation, start, '', _PAGE)
                 ioctx.operate_read_op(operation, self.name)
-                return list(found)
+                return list(ceph.entries(found).items())
         except exceptions.NotFound:
             return []
 

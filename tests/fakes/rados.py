@@ -29,9 +29,10 @@ LIBRADOS_CREATE_EXCLUSIVE = 1
 LIBRADOS_CREATE_IDEMPOTENT = 0
 
 
-def _later(found: list[Any]) -> Iterator[Any]:
+def _later(found: list[tuple[str, bytes]]) -> Iterator[Any]:
     """What an operation will find, once it was operated."""
-    yield from found
+    for key, value in found:
+        yield key, value or None  # as the bindings do
 
 
 class _Operation:

@@ -38,6 +38,7 @@ class Part:
         shall go on with it
     :param done: what a former worker has done of it
 
+    :ivar record: what is done of it
     :ivar resumed_at: part that was done already, 0.0 to 1.0
     """
 
@@ -56,8 +57,7 @@ class Part:
         self.rbd_id = rbd_id
         self._lease = taken
         self._options = options
-        self._source = source
-        self._slices = done
+        self.record = resuming.Record(pool, image_id, rbd_id, source, done)
         self._half_done = done is not None
         self.resumed_at = done.part_done() if done is not None else 0.0
 
@@ -91,11 +91,12 @@ class Part:
         )
         limits = self._options.budget
         admission.admit(self.pool, limits, claim, evict, wait)
-        if self._slices is None:
+        record = self.record
+        if record.slices is None:
             self.pool.resize(self.image_id, self.rbd_id, info.virtual_size)
-            self._slices = self._sliced(qemu_img, node, info)
-            self._keep()
-        elif self._slices.size != info.virtual_size:
+            record.slices = self._sliced(qemu_img, node, info)
+            record.keep()
+        elif record.slices.size != info.virtual_size:
             raise exceptions.ConversionFailed(
                 'The copy that was begun is not of the size of the image.'
             )
@@ -105,17 +106,15 @@ class Part:
         self, qemu_img: convert.QemuImg, node: nodes.Node, info: convert.Info
     ) -> Slices:
         whole = Slice(0, info.virtual_size, info.allocated)
-        if not self._source:  # nobody can go on with it
+        source = self.record.source
+        if not source:  # nobody can go on with it
             return Slices('', (whole,))
         options = self._options
         measure = functools.partial(qemu_img.allocated, node)
         found = slices.split(
             whole, options.slice_size, options.object_size, measure
         )
-        return Slices(self._source, found)
-
-    def _keep(self) -> None:
-        resuming.save(self.pool, self.image_id, self.rbd_id, self._todo)
+        return Slices(source, found)
 
     def fill(
         self,
@@ -142,7 +141,7 @@ class Part:
         with noting.noting(self._note) as note:
 
             def told(running: float) -> None:
-                done = self._todo.part_done(running)
+                done = self.record.todo.part_done(running)
                 note(done)
                 progress(done)
 
@@ -151,20 +150,14 @@ class Part:
                 stop=lambda: self._lost() or stop(),
                 full=lambda: self.pool.full(self.rbd_id),
             )
-            for each in self._todo.left():
+            for each in self.record.todo.left():
                 self._fill(each, node, target, calls)
-                if self._todo.left():
+                if self.record.todo.left():
                     advanced()
         with self.pool.image(name, read_only=True) as image:
             safety.inspect_result(
                 sources.RbdSource(self.pool.client, image, target)
             )
-
-    @property
-    def _todo(self) -> Slices:
-        if self._slices is None:
-            raise RuntimeError('It has not been measured.')
-        return self._slices
 
     def _fill(
         self,
@@ -184,21 +177,15 @@ class Part:
             target,
             self._options.requests,
             calls,
-            window=window if len(self._todo.slices) > 1 else None,
+            window=window if len(self.record.todo.slices) > 1 else None,
         )
-        self._slices = self._todo.one_more()
+        self.record.slices = self.record.todo.one_more()
         # One may be done before anybody was asked whether to go on.
-        why = calls.stop() if self._todo.left() else None
+        why = calls.stop() if self.record.todo.left() else None
         if not isinstance(why, exceptions.LeaseLost):
-            self._try_to_keep()
+            self.record.try_to_keep()
         if why is not None:
             raise why
-
-    def _try_to_keep(self) -> None:
-        try:
-            self._keep()
-        except exceptions.CephUnavailable as exc:
-            LOG.warning('What is done of a copy was not noted: %s', exc)
 
     def _note(self, percent: int) -> None:
         self.pool.set_progress(self.image_id, self.rbd_id, percent)

@@ -7,7 +7,9 @@ worker now, shuts the former one out, and empties the slice that was being
 written. What cannot be read, or does not fit, is not gone on with.
 """
 
+import dataclasses
 import logging
+import threading
 import time
 from collections.abc import Callable
 
@@ -60,6 +62,67 @@ def save(
     :raises Cancelled: it was deleted meanwhile
     """
     pool.note(image_id, rbd_id, raw_copy.META_SLICES, slices.encode(kept))
+
+
+class Record:
+    """What is done of one ``.part``, as it is kept with it.
+
+    :param source: tells the original from any other; empty where nobody
+        shall go on with it
+    :param slices: what a former worker has kept; None of a new one
+
+    :ivar slices: what is done; None until it has been measured
+    """
+
+    def __init__(
+        self,
+        pool: raw_pool.RawPool,
+        image_id: str,
+        rbd_id: str,
+        source: str,
+        slices: Slices | None,
+    ) -> None:
+        self._pool = pool
+        self._image_id = image_id
+        self._rbd_id = rbd_id
+        self._lock = threading.Lock()
+        self.source = source
+        self.slices = slices
+
+    @property
+    def todo(self) -> Slices:
+        """What is done and what is left, once it has been measured."""
+        if self.slices is None:
+            raise RuntimeError('It has not been measured.')
+        return self.slices
+
+    def keep(self) -> None:
+        """Keep it as it is now.
+
+        :raises Cancelled: the ``.part`` was deleted meanwhile
+        """
+        # Two threads do, and the last one must keep what both have to say.
+        with self._lock:
+            known = dataclasses.replace(self.todo, source=self.source)
+            save(self._pool, self._image_id, self._rbd_id, known)
+
+    def try_to_keep(self) -> None:
+        """The same, when it is no harm if the cluster does not answer."""
+        try:
+            self.keep()
+        except exceptions.CephUnavailable as exc:
+            LOG.warning('What is done of a copy was not noted: %s', exc)
+
+    def identify(self, source: str) -> None:
+        """Tell what it is made from, once that is known.
+
+        From then on another worker can go on with it.
+
+        :raises Cancelled: the ``.part`` was deleted meanwhile
+        """
+        self.source = source
+        if self.slices is not None:
+            self.try_to_keep()
 
 
 def saved(pool: raw_pool.RawPool, rbd_id: str) -> Slices | None:

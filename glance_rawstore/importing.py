@@ -24,14 +24,15 @@ INTERVAL = 2.0
 class Import:
     """An import, as what stores an image for it sees it.
 
-    :param catalog: Glance's side; None where there is no Glance
     :param task_id: None when no import holds the image
+
+    :ivar catalog: Glance's side; None where there is no Glance
     """
 
     def __init__(
         self, catalog: Any, image_id: str, task_id: str | None
     ) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._image_id = image_id
         self._task_id = task_id
         self._told_at = 0.0
@@ -48,16 +49,16 @@ class Import:
             return
         self._told_at = now
         try:
-            self._catalog.report(self._task_id, message)
+            self.catalog.report(self._task_id, message)
         except Exception as exc:
             LOG.warning('Progress could not be reported: %s', exc)
 
     def deleted(self) -> Exception | None:
         """A reason to stop, once the image is gone."""
-        if self._catalog is None:
+        if self.catalog is None:
             return None
         try:
-            found = self._catalog.image(self._image_id)
+            found = self.catalog.image(self._image_id)
         except Exception as exc:
             LOG.info('Cannot tell whether an image is still there: %s', exc)
             return None

@@ -16,6 +16,8 @@ from glance_store.common import utils
 from oslo_config import cfg
 from oslo_utils import units
 
+from glance_rawstore import admission
+from glance_rawstore import evicting
 from glance_rawstore import exceptions
 from glance_rawstore import importing
 from glance_rawstore import making
@@ -161,13 +163,16 @@ def _make(
 ) -> None:
     made_from = {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
     telling = _Telling(imported)
+    evict: admission.Evict = admission.nobody
+    if imported.catalog is not None:
+        evict = evicting.Evictor(imported.catalog, pool, chosen).make_room
     with (
         slots.slot(chosen.scratch_dir, chosen.max_conversions, telling.wait),
         _counted(pool) as made,
     ):
         part = making.reserve(pool, image_id, chosen)
         try:
-            part.measure(source, verdict, wait=telling.wait)
+            part.measure(source, verdict, evict, telling.wait)
             part.fill(source, verdict, telling.update, telling.stop)
             made(part.commit(made_from))
         except BaseException:

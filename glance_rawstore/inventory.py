@@ -91,6 +91,17 @@ def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
             yield found
 
 
+def active(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
+    """Every committed copy, one by one as it is read."""
+    for image_id, part in names(pool):
+        if part:
+            continue
+        name, status = raw_copy.name(image_id), states.Status.ACTIVE
+        found = _describe(pool, image_id, name, status, {'name': name})
+        if found is not None:
+            yield found
+
+
 def of_image(pool: raw_pool.RawPool, image_id: str) -> list[raw_copy.RawCopy]:
     """The copies of one image: the present one and those in the trash."""
     found = []

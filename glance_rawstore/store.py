@@ -28,6 +28,7 @@ from glance_rawstore import options
 from glance_rawstore import opts
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore.eviction import loading
 from glance_rawstore.lifecycle import raw_copy
 
 #: glance_store looks for this name in the module of the driver.
@@ -85,7 +86,8 @@ class Store(rbd_driver.Store):  # type: ignore[misc]
             self.conf.glance_store.default_backend,
             stores.same_cluster,
         )
-        options.limits(self.conf, self.backend_group)
+        chosen = options.Options.read(self.conf, self.backend_group)
+        loading.load(chosen.eviction_policy, chosen.use_half_life)
 
     def _copy_of(self, location: Any) -> str | None:
         """Image id when the location is that of a copy, else None."""

@@ -41,6 +41,12 @@ def mentioned(properties: Mapping[str, str], default: bool = False) -> bool:
         return True
 
 
+def protected(properties: Mapping[str, str]) -> bool:
+    """Whether the copy is never to be evicted."""
+    value = properties.get(PROTECTED_PROPERTY, '')
+    return bool(strutils.bool_from_string(value))
+
+
 def weight(properties: Mapping[str, str], default: int) -> int:
     """Weight of the copy's location.
 

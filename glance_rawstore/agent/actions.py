@@ -15,6 +15,7 @@ class Kind(enum.StrEnum):
     REMOVE_LOCATION = 'remove location'
     DELETE = 'delete copy'
     EVICT = 'finish eviction'
+    RELIEVE = 'evict copy'
     SUCCEED_TASK = 'close task'
     FAIL_TASK = 'fail task'
     FORGET = 'forget attempts'

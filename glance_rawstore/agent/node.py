@@ -9,15 +9,18 @@ from collections.abc import Callable, Sequence
 from oslo_config import cfg
 
 from glance_rawstore import catalog
+from glance_rawstore import evicting
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore import tracing
 from glance_rawstore.agent.acting import Actor
 from glance_rawstore.agent.actions import Action
+from glance_rawstore.agent.actions import Kind
 from glance_rawstore.agent.policy import Policy
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester
+from glance_rawstore.eviction import loading
 from glance_rawstore.lifecycle.attempts import Retry
 from glance_rawstore.options import Options
 from glance_rawstore.tasks.job import Job
@@ -48,6 +51,7 @@ class Node:
         conf = catalog.configure(files)
         configured = stores.read(conf)
         options = Options.read(conf, store)
+        loading.load(options.eviction_policy, options.use_half_life)
         return cls(
             store=configured[store],
             all_stores=configured,
@@ -61,6 +65,16 @@ class Node:
     ) -> Actor:
         """Who carries plans out in an open raw pool."""
         return Actor(self.catalog, pool, self.policy, self.options, told)
+
+    def evictor(
+        self, pool: raw_pool.RawPool, told: Callable[[Action], None]
+    ) -> evicting.Evictor:
+        """Who keeps an open raw pool to its budget."""
+
+        def tell(image_id: str, why: str) -> None:
+            told(Action(Kind.RELIEVE, image_id, why))
+
+        return evicting.Evictor(self.catalog, pool, self.options, tell)
 
     def job(
         self,

@@ -61,11 +61,18 @@ def planned(
             yield actions
 
 
+def evictions(node: Node, pool: raw_pool.RawPool) -> list[Action]:
+    """The copies that are to be evicted."""
+    due = node.evictor(pool, log).due()
+    return [Action(Kind.RELIEVE, image_id, why) for image_id, why in due]
+
+
 def reconcile(
     node: Node, told: Callable[[Action], None] = log, seen: Seen = _nobody
 ) -> tuple[list[str], int]:
     """Do for all images what there is to do, except for conversions.
 
+    Then evict copies, if the budget is used beyond its high watermark.
     Every image is read again before anything is done to it. An error with
     one does not keep the others.
 
@@ -90,5 +97,6 @@ def reconcile(
             except Exception:
                 failed += 1
                 LOG.exception('Image %s could not be put right', image_id)
+        node.evictor(pool, told).relieve()
     random.shuffle(wanted)
     return wanted, failed

@@ -63,6 +63,7 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
         return _Pass(node, args.format).run()
     with raw_pool.RawPool.open(store.rbd) as pool:
         plans = list(reconciling.planned(node, pool))
+        plans.append(reconciling.evictions(node, pool))
     _tell([action for actions in plans for action in actions], args.format)
     return 0
 

@@ -11,6 +11,7 @@ from typing import Any
 from taskflow.types import failure
 
 from glance_rawstore import convert
+from glance_rawstore import evicting
 from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import handover
@@ -130,7 +131,9 @@ class Measure(Step):
         wait = self.waiting(
             task_id, progress.Elapsed('Waiting for others to reserve space')
         )
-        return part.measure(original.source, verdict, wait=wait)
+        job = self.job
+        evictor = evicting.Evictor(job.catalog, part.pool, job.options)
+        return part.measure(original.source, verdict, evictor.make_room, wait)
 
 
 class Convert(Step):

@@ -43,7 +43,7 @@ EDGES = (
     ),
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
     *('uses', 'conversion_opts'),
-    *('budget', 'admission', 'cache_opts'),
+    *('budget', 'admission', 'evicting', 'cache_opts'),
     *('orders', 'tracing'),
     'tally',
 )

@@ -159,8 +159,9 @@ class Watch:
                 found = _PROGRESS.findall(data)
                 if found:
                     self._advance(float(found[-1]) / 100)
-                else:
-                    self._collected.append(data)
+                rest = _PROGRESS.sub(b'', data)
+                if rest.strip():
+                    self._collected.append(rest)
 
     def _advance(self, done: float) -> None:
         if done > self._done:

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import signal
 from typing import Any
 
@@ -30,6 +31,9 @@ _ENVIRONMENT = {'LC_ALL': 'C', 'MALLOC_ARENA_MAX': '4'}
 #: keeps writes until a flush, and qemu-img 7.2 ends with 0 when its last one
 #: fails (seen with blkdebug).
 _WRITE_THROUGH = '--rbd_cache_writethrough_until_flush=true'
+
+_IDENTICAL = 'Images are identical'
+_MISMATCH = re.compile(r'Content mismatch at offset (\d+)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,13 +120,41 @@ class QemuImg:
             calls,
         )
 
-    def _run(self, args: tuple[str, ...], calls: child.Callbacks) -> str:
+    def compare(
+        self, one: nodes.Node, other: nodes.Node, calls: child.Callbacks
+    ) -> int | None:
+        """Compare what the guests of two disks of one size would see.
+
+        :returns: where the first difference was found, in bytes; None when
+            there is none
+        :raises Stalled: no progress for too long
+        :raises ConversionFailed: qemu-img cannot read one of them
+        :raises Exception: what ``calls.stop`` returned
+        """
+        sides = nodes.as_json(one), nodes.as_json(other)
+        # 1: they differ; 2 and above: an error (qemu-img(1))
+        said = self._run(('compare', '-p', *sides), calls, (0, 1))
+        different = _MISMATCH.search(said)
+        if different is not None:
+            return int(different[1])
+        if _IDENTICAL in said:
+            return None
+        LOG.error('qemu-img compare ended saying: %s', said.strip()[-2000:])
+        raise exceptions.ConversionFailed('They could not be compared.')
+
+    def _run(
+        self,
+        args: tuple[str, ...],
+        calls: child.Callbacks,
+        good: tuple[int, ...] = (0,),
+    ) -> str:
         watch = child.Watch(self._limits.stall, calls)
         try:
             processutils.execute(
                 *child.within(self._limits),
                 'qemu-img',
                 *args,
+                check_exit_code=good,
                 env_variables=_environment(),
                 on_execute=watch.start,
                 on_completion=watch.finish,

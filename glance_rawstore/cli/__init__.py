@@ -20,6 +20,7 @@ from glance_rawstore.cli import protect
 from glance_rawstore.cli import reap
 from glance_rawstore.cli import reconcile
 from glance_rawstore.cli import show
+from glance_rawstore.cli import verify
 
 _DESCRIPTION = """\
 See and manage the raw copies that the Glance store driver rawrbd keeps in
@@ -38,6 +39,7 @@ examples:
   glance-rawstore evict 6e0f...              free its space, until asked for
   glance-rawstore delete --unset 6e0f...     no copy, and no wish for one
   glance-rawstore protect 6e0f...            keep it from being evicted
+  glance-rawstore verify --all               do all say what originals say?
   glance-rawstore reap                       free what nothing uses any more
   glance-rawstore reap --watch 10            the same every 10 seconds
   glance-rawstore reconcile --dry-run        what the agent would do, and why
@@ -46,7 +48,7 @@ examples:
 
 _GROUPS = (
     ('what is there', (list_command, show)),
-    ('copies of single images', (convert, evict, delete, protect)),
+    ('copies of single images', (convert, evict, delete, protect, verify)),
     ('all copies', (reconcile, reap, agent)),
 )
 

@@ -87,7 +87,9 @@ class Inspect(Step):
             image.disk_format, image.container_format
         )
         original = job.resources.enter_context(
-            originals.open_original(job, image, task_id)
+            originals.open_original(
+                job, image, lambda text: job.catalog.report(task_id, text)
+            )
         )
         verdict = safety.inspect(
             original.source, disk_format, job.options.max_size

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
@@ -130,10 +130,12 @@ def _stays(job: Job, image: Image) -> bool:
 
 
 @contextlib.contextmanager
-def open_original(job: Job, image: Image, task_id: str) -> Iterator[Original]:
+def open_original(
+    job: Job, image: Image, tell: Callable[[str], None]
+) -> Iterator[Original]:
     """Open the original for as long as the context lasts.
 
-    :param task_id: the task that is told how far the spooling is
+    :param tell: called with a sentence on how far the spooling is
     :raises NoSpace: not enough scratch space
     :raises ConversionFailed: the original cannot be read
     """
@@ -145,14 +147,16 @@ def open_original(job: Job, image: Image, task_id: str) -> Iterator[Original]:
         with sources.rbd_source(settings, image.image_id, snapshot) as source:
             yield Original(source)
         return
-    chunks = _told(job, image, task_id)
+    chunks = _told(job, image, tell)
     directory = job.options.scratch_dir
     with sources.spooled(directory, chunks, image.size) as spooled:
         yield Original(spooled)
 
 
-def _told(job: Job, image: Image, task_id: str) -> Iterable[bytes]:
-    """The original's bytes; tells the task, stops when the job stops.
+def _told(
+    job: Job, image: Image, tell: Callable[[str], None]
+) -> Iterable[bytes]:
+    """The original's bytes; tells how far it is, stops when the job stops.
 
     More bytes than the image has are a fault of the store, and no reason to
     fill the scratch directory.
@@ -168,10 +172,9 @@ def _told(job: Job, image: Image, task_id: str) -> Iterable[bytes]:
         if time.monotonic() - told_at >= _TELL:
             told_at = time.monotonic()
             job.wait(0)
-            job.catalog.report(
-                task_id,
+            tell(
                 f'Reading the image: {count / total:.0%} of '
-                f'{progress.size(total)}',
+                f'{progress.size(total)}'
             )
     if count < total:
         raise exceptions.ConversionFailed(

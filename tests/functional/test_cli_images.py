@@ -170,3 +170,37 @@ def test_a_copy_in_use_is_not_evicted(
     assert done.returncode == 1
     assert 'evicting it would free nothing' in done.stdout
     assert f'{image_id}_raw' in Pool(cloud).names()
+
+
+def tamper(pool: Pool, image_id: str, offset: int) -> None:
+    """Change a byte of a copy, as nobody should."""
+    with (
+        raw_pool.RawPool.open(pool.settings) as opened,
+        opened.image(f'{image_id}_raw') as image,
+    ):
+        image.unprotect_snap('snap')
+        image.remove_snap('snap')
+        (before,) = image.read(offset, 1)
+        image.write(bytes([before ^ 1]), offset)
+        image.create_snap('snap')
+        image.protect_snap('snap')
+
+
+def test_copies_are_compared_with_originals_in_any_store(
+    cloud: Cloud, pool: Pool, small_image: Path
+) -> None:
+    tenant = Tenant(cloud)
+    in_ceph = tenant.make_copy(small_image)
+    in_file = tenant.make_copy(small_image, stores=['fast'])
+    tampered = tenant.make_copy(small_image)
+    tamper(pool, tampered, 5 << 20)
+
+    done = run(cloud, 'verify', '--all', '--format=json')
+
+    assert done.returncode == 5, done.stderr
+    found = {each['image_id']: each for each in json.loads(done.stdout)}
+    assert found[in_ceph]['outcome'] == found[in_file]['outcome']
+    assert found[in_ceph]['outcome'] == 'identical'
+    assert found[tampered]['outcome'] == 'different'
+    first = found[tampered]['first_difference_at_byte']
+    assert first <= 5 << 20 < first + 512

@@ -216,3 +216,55 @@ def test_a_killed_child_is_a_failure(pretend, number):
 
     with pytest.raises(exceptions.ConversionFailed):
         run()
+
+
+def compare(stop=lambda: None):
+    other = nodes.source('raw', TARGET)
+    calls = child.Callbacks(stop=stop)
+    return convert.QemuImg(LIMITS).compare(SOURCE, other, calls)
+
+
+def test_a_comparison_can_be_stopped(pretend):
+    pretend('exec sleep 60')
+    why = exceptions.ImageDeleted()
+
+    with pytest.raises(exceptions.ImageDeleted):
+        compare(lambda: why)
+
+
+@pytest.mark.parametrize(
+    ('script', 'expected'),
+    [
+        (r"printf '(100.00/100%%)\rImages are identical.\n'", None),
+        (
+            r"printf '(1.00/100%%)\rContent mismatch at offset 77!\n'; exit 1",
+            77,
+        ),
+    ],
+)
+def test_what_a_comparison_found_is_read_beside_its_progress(
+    pretend, script, expected
+):
+    pretend(script)
+
+    assert compare() == expected
+
+
+@pytest.mark.parametrize('script', ['exit 0', 'exit 1', 'echo no; exit 2'])
+def test_what_says_nothing_is_neither_same_nor_different(pretend, script):
+    pretend(script)
+
+    with pytest.raises(exceptions.ConversionFailed):
+        compare()
+
+
+def test_both_sides_of_a_comparison_are_named(pretend, tmp_path):
+    log = tmp_path / 'log'
+    pretend(f"""printf '%s\\n' "$@" > {log}; echo Images are identical.""")
+
+    compare()
+
+    command, flag, one, other = log.read_text().splitlines()
+    assert (command, flag) == ('compare', '-p')
+    assert json.loads(one.removeprefix('json:')) == SOURCE
+    assert json.loads(other.removeprefix('json:'))['driver'] == 'raw'

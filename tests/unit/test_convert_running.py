@@ -198,3 +198,40 @@ def test_no_thread_outlives_its_conversion():
     run(*device(MIB))
 
     assert threading.active_count() == before
+
+
+def pattern(path, *changes):
+    """A file of 2 MiB in which some bytes are another's."""
+    data = bytearray(b'guest' * (2 * MIB // 5 + 1))[: 2 * MIB]
+    for at in changes:
+        data[at] ^= 255
+    path.write_bytes(data)
+    return nodes.source('raw', file_node(path))
+
+
+def compare(one, other, **calls):
+    qemu_img = convert.QemuImg(LIMITS)
+    return qemu_img.compare(one, other, child.Callbacks(**calls))
+
+
+def test_two_disks_are_compared_to_the_byte(tmp_path):
+    one = pattern(tmp_path / 'one')
+    told = []
+
+    assert (
+        compare(one, pattern(tmp_path / 'two'), progress=told.append) is None
+    )
+    assert told[-1] == 1.0
+    for at in (0, MIB + 7, 2 * MIB - 1):
+        first = compare(one, pattern(tmp_path / 'two', at))
+
+        # where the sector begins in which the difference is
+        assert first is not None
+        assert first <= at < first + 512
+
+
+def test_what_cannot_be_read_is_not_taken_for_a_difference(tmp_path):
+    absent = nodes.source('raw', file_node(tmp_path / 'absent'))
+
+    with pytest.raises(exceptions.ConversionFailed):
+        compare(pattern(tmp_path / 'one'), absent)

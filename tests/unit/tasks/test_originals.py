@@ -76,7 +76,8 @@ def test_what_makes_no_sense_is_passed_over(work, url, metadata):
 def test_an_original_elsewhere_is_spooled(work):
     job = work.job()
 
-    with originals.open_original(job, work.catalog.image(ID), '') as original:
+    image = work.catalog.image(ID)
+    with originals.open_original(job, image, print) as original:
         source = original.source
         assert source.read(0, 10000) == ORIGINAL
         assert source.node['driver'] == 'file'
@@ -89,7 +90,7 @@ def test_a_store_that_gives_another_size_is_not_believed(work, size):
 
     with (
         pytest.raises(exceptions.ConversionFailed, match='data than its size'),
-        originals.open_original(work.job(), work.catalog.image(ID), ''),
+        originals.open_original(work.job(), work.catalog.image(ID), print),
     ):
         pass
 
@@ -100,7 +101,7 @@ def test_the_copy_itself_is_no_original(work):
 
     with (
         pytest.raises(exceptions.ConversionFailed, match='no data'),
-        originals.open_original(work.job(), work.catalog.image(ID), ''),
+        originals.open_original(work.job(), work.catalog.image(ID), print),
     ):
         pass
 
@@ -110,7 +111,7 @@ def test_an_image_without_locations_has_no_original(work):
 
     with (
         pytest.raises(exceptions.ConversionFailed, match='no data'),
-        originals.open_original(work.job(), work.catalog.image(ID), ''),
+        originals.open_original(work.job(), work.catalog.image(ID), print),
     ):
         pass
 
@@ -122,7 +123,9 @@ def test_spooling_tells_how_far_it_is_and_ends_with_the_image(
     task_id = work.catalog.create_task(None, 'raw', None, 'x')
     image = work.catalog.image(ID)
 
-    with originals.open_original(work.job(), image, task_id):
+    with originals.open_original(
+        work.job(), image, lambda text: work.catalog.report(task_id, text)
+    ):
         pass
     assert work.catalog.tasks[task_id].messages[-2:] == [
         'Reading the image: 80% of 4.9 KiB',
@@ -132,7 +135,9 @@ def test_spooling_tells_how_far_it_is_and_ends_with_the_image(
     del work.catalog.images[ID]
     with (
         pytest.raises(exceptions.Cancelled, match='was deleted'),
-        originals.open_original(work.job(), image, task_id),
+        originals.open_original(
+            work.job(), image, lambda text: work.catalog.report(task_id, text)
+        ),
     ):
         pass
 
@@ -171,7 +176,7 @@ def test_an_original_whose_deletion_was_refused_can_be_read_again(
     work, in_ceph
 ):
     image = work.catalog.image(ID)
-    with originals.open_original(work.job(), image, '') as original:
+    with originals.open_original(work.job(), image, print) as original:
         others = reader(work)
         original.note_others()
         ours = reader(work)

@@ -17,6 +17,7 @@ from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import list as list_command
 from glance_rawstore.cli import logs
 from glance_rawstore.cli import protect
+from glance_rawstore.cli import purge
 from glance_rawstore.cli import reap
 from glance_rawstore.cli import reconcile
 from glance_rawstore.cli import show
@@ -43,13 +44,14 @@ examples:
   glance-rawstore reap                       free what nothing uses any more
   glance-rawstore reap --watch 10            the same every 10 seconds
   glance-rawstore reconcile --dry-run        what the agent would do, and why
+  glance-rawstore purge --store raw          give a store up, clean it up
   glance-rawstore agent                      do it, for ever
 """
 
 _GROUPS = (
     ('what is there', (list_command, show)),
     ('copies of single images', (convert, evict, delete, protect, verify)),
-    ('all copies', (reconcile, reap, agent)),
+    ('all copies', (reconcile, reap, agent, purge)),
 )
 
 

@@ -44,7 +44,7 @@ EDGES = (
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
     *('uses', 'conversion_opts'),
     *('budget', 'admission', 'evicting', 'cache_opts'),
-    *('orders', 'tracing'),
+    *('orders', 'tables', 'tracing'),
     'tally',
 )
 CORE = (

@@ -72,7 +72,7 @@ def test_the_examples_of_the_help_can_be_typed():
     'argv',
     [
         (),
-        ('purge',),
+        ('destroy',),
         ('show',),
         ('show', 'one', 'two'),
         ('list', 'one'),

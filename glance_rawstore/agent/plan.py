@@ -212,7 +212,7 @@ class _Plan:
             working=self._working,
             awaited=self._awaited,
             asked_for=self._asked_for,
-            later=self._later,
+            failed=self._later and self._facts.attempts is not None,
             why_not=self._why_not(),
         )
 

@@ -29,7 +29,7 @@ class Outlook:
     :param working: a living worker makes one
     :param awaited: one will be made, now or later
     :param asked_for: by a wish, or by an order
-    :param later: it is too early to make one
+    :param failed: none will be made for a while, since an attempt failed
     :param why_not: why there is none
     """
 
@@ -37,7 +37,7 @@ class Outlook:
     working: bool
     awaited: bool
     asked_for: bool
-    later: bool
+    failed: bool
     why_not: str
 
 
@@ -86,7 +86,7 @@ def _taken(facts: Facts, outlook: Outlook) -> str:
         return 'somebody has taken it'
     if not outlook.awaited:
         return outlook.why_not
-    if facts.handed_over == '' and outlook.later:
+    if facts.handed_over == '' and outlook.failed:
         return 'it failed, and is tried later'
     return ''
 

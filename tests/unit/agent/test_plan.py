@@ -408,6 +408,17 @@ def but(facts, **changes):
             id='evicted, and asked for, but it failed lately',
         ),
         pytest.param(
+            but(
+                WANTED,
+                image=image(updated_at=NOW - 4),
+                evicted=EVICTED,
+                asked=AT + 1,
+                handed_over='',
+            ),
+            [],
+            id='evicted, and asked for, but it was changed just now',
+        ),
+        pytest.param(
             but(WANTED, evicted=EVICTED, asked=AT - 1, handed_over=''),
             ['forget handover'],
             id='asked for before it was evicted again',

@@ -10,8 +10,10 @@ import datetime
 from typing import Any
 
 from glance_rawstore import attempts
+from glance_rawstore import budget
 from glance_rawstore import ceph
 from glance_rawstore import directory
+from glance_rawstore import evicted
 from glance_rawstore import handover
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
@@ -19,16 +21,19 @@ from glance_rawstore import tally
 from glance_rawstore.agent import sight
 from glance_rawstore.agent.sight import Sight
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.budget import Limits
 
 
 class Collector:
     """Looks at one raw pool, again and again.
 
     :param retry_limit: ``retry_limit``
+    :param limits: of its budget
     """
 
-    def __init__(self, retry_limit: int) -> None:
+    def __init__(self, retry_limit: int, limits: Limits) -> None:
         self._retry_limit = retry_limit
+        self._limits = limits
         self._sizes: dict[str, int] = {}
 
     def look(self, pool: raw_pool.RawPool) -> Sight:
@@ -56,6 +61,10 @@ class Collector:
             failing=sight.failing(
                 attempts.read_all(pool.ioctx), at_work, self._retry_limit
             ),
+            evicted=len(evicted.read_all(pool.ioctx)),
+            budget=budget.read(pool, self._limits)
+            if self._limits.limited
+            else None,
             handed_over=len(handover.all_offered(pool.ioctx)),
             agents=handover.agents(pool.ioctx),
             tally=tally.read(pool.ioctx),
@@ -92,7 +101,9 @@ def _listed(
         parsed = raw_copy.parse(entry['name'])
         if parsed is not None:
             deleted = entry['deletion_time'].replace(tzinfo=datetime.UTC)
-            trash[entry['id']] = sight.Trashed(parsed[0], deleted.timestamp())
+            trash[entry['id']] = sight.Trashed(
+                parsed[0], entry['id'], deleted.timestamp()
+            )
     for entry in present:
         parsed = raw_copy.parse(entry['name'])
         # A killed client may leave a trashed one its name.

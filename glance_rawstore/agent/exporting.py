@@ -24,6 +24,7 @@ from glance_rawstore.agent.measures import Kind
 from glance_rawstore.agent.measures import View
 from glance_rawstore.agent.passes import Passes
 from glance_rawstore.agent.sight import Sight
+from glance_rawstore.lifecycle.budget import Limits
 
 LOG = logging.getLogger(__name__)
 
@@ -57,14 +58,20 @@ def families(view: View) -> Iterator[core.Metric]:
 class Endpoint(registry.Collector):
     """What was seen last, and the HTTP server that tells it.
 
+    :param retry_limit: ``retry_limit``
+    :param limits: of the store's budget
     :param passes: of this agent's processes
     """
 
     def __init__(
-        self, store: stores.Store, retry_limit: int, passes: Passes
+        self,
+        store: stores.Store,
+        retry_limit: int,
+        limits: Limits,
+        passes: Passes,
     ) -> None:
         self._store = store
-        self._collector = collecting.Collector(retry_limit)
+        self._collector = collecting.Collector(retry_limit, limits)
         self._passes = passes
         self._version = importlib.metadata.version('glance-rawstore')
         self._sight: Sight | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from glance_rawstore.agent.passes import Pass
 from glance_rawstore.agent.sight import Sight
 from glance_rawstore.lifecycle import tally
+from glance_rawstore.lifecycle.budget import Budget
 
 PREFIX = 'glance_rawstore_'
 
@@ -94,6 +95,19 @@ def one(
         return [] if found is None else [((), float(found))]
 
     return samples
+
+
+def of_budget(
+    value: Callable[[Budget], float | None],
+) -> Callable[[View], list[Sample]]:
+    """A figure of the budget; none where there is none."""
+    return one(
+        lambda s: (
+            None
+            if s.budget is None or s.budget.limit is None
+            else value(s.budget)
+        )
+    )
 
 
 def each(

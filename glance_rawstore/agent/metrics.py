@@ -50,6 +50,49 @@ METRICS = (
         ('status',),
     ),
     Metric(
+        'budget_limit_bytes',
+        Kind.GAUGE,
+        'What all copies may use; this and what follows from it are absent '
+        'without a budget.',
+        Source.POOL,
+        measures.of_budget(lambda b: b.limit),
+    ),
+    Metric(
+        'budget_high_watermark_bytes',
+        Kind.GAUGE,
+        'Above which copies are evicted.',
+        Source.POOL,
+        measures.of_budget(lambda b: b.high),
+    ),
+    Metric(
+        'budget_low_watermark_bytes',
+        Kind.GAUGE,
+        'At which eviction ends.',
+        Source.POOL,
+        measures.of_budget(lambda b: b.low),
+    ),
+    Metric(
+        'budget_used_bytes',
+        Kind.GAUGE,
+        'What copies count that are made, those in the trash included.',
+        Source.POOL,
+        measures.of_budget(lambda b: b.used),
+    ),
+    Metric(
+        'budget_reserved_bytes',
+        Kind.GAUGE,
+        'What is reserved for copies that are being made.',
+        Source.POOL,
+        measures.of_budget(lambda b: b.reserved),
+    ),
+    Metric(
+        'images_evicted',
+        Kind.GAUGE,
+        'Images whose copy was evicted, and is made again when somebody asks.',
+        Source.POOL,
+        measures.one(lambda s: s.evicted),
+    ),
+    Metric(
         'oldest_pending_timestamp_seconds',
         Kind.GAUGE,
         'When the oldest copy that is being made was begun; absent if none '

@@ -27,6 +27,7 @@ from glance_rawstore.agent.exporting import Endpoint
 from glance_rawstore.agent.listening import Listener
 from glance_rawstore.agent.node import Node
 from glance_rawstore.agent.passes import Passes
+from glance_rawstore.lifecycle.budget import Limits
 from glance_rawstore.tasks import progress
 
 LOG = logging.getLogger(__name__)
@@ -187,10 +188,15 @@ class Exporter(_Loop):
     kind = passes.COLLECT
 
     def __init__(
-        self, worker_id: Any, figures: Passes, store: stores.Store, ours: Any
+        self,
+        worker_id: Any,
+        figures: Passes,
+        store: stores.Store,
+        limits: Limits,
+        ours: Any,
     ) -> None:
         super().__init__(worker_id, figures)
-        self._endpoint = Endpoint(store, ours.retry_limit, figures)
+        self._endpoint = Endpoint(store, ours.retry_limit, limits, figures)
         self._options = ours
         self._serving = False
 
@@ -208,11 +214,14 @@ class Exporter(_Loop):
         self._endpoint.look()
 
 
-def run(files: Sequence[str], store: stores.Store, ours: Any) -> None:
+def run(
+    files: Sequence[str], store: stores.Store, limits: Limits, ours: Any
+) -> None:
     """Run the agent until it is told to end; does not return.
 
     :param files: paths of Glance's configuration
     :param store: the raw store
+    :param limits: of its budget
     :param ours: the options of ``[glance_rawstore]``
     """
     manager = cotyledon.ServiceManager(graceful_shutdown_timeout=GRACE + 5)
@@ -223,6 +232,6 @@ def run(files: Sequence[str], store: stores.Store, ours: Any) -> None:
         args=(figures, files, store.name, ours.reconcile_interval),
     )
     if ours.metrics_port:
-        manager.add(Exporter, args=(figures, store, ours))
+        manager.add(Exporter, args=(figures, store, limits, ours))
     LOG.info('The agent for the raw store %s has started', store.name)
     manager.run()

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from glance_rawstore.lifecycle import attempts
+from glance_rawstore.lifecycle.budget import Budget
 from glance_rawstore.lifecycle.tally import Tally
 
 
@@ -29,6 +30,7 @@ class Trashed:
     """A copy in the RBD trash."""
 
     image_id: str
+    rbd_id: str
     deleted: float
 
 
@@ -53,6 +55,8 @@ class Sight:
     :param active: how many active copies there are
     :param active_bytes: that they use
     :param trashed_bytes: that trashed copies use
+    :param evicted: images whose copy was evicted, and is wished for
+    :param budget: None without a limit
     :param handed_over: conversions that wait for an agent
     :param agents: that are there, on any node
     """
@@ -63,6 +67,8 @@ class Sight:
     trashed: tuple[Trashed, ...]
     trashed_bytes: int
     failing: Failing
+    evicted: int
+    budget: Budget | None
     handed_over: int
     agents: int
     tally: Tally

@@ -21,6 +21,7 @@ from glance_rawstore.cli import purge
 from glance_rawstore.cli import reap
 from glance_rawstore.cli import reconcile
 from glance_rawstore.cli import show
+from glance_rawstore.cli import status
 from glance_rawstore.cli import verify
 
 _DESCRIPTION = """\
@@ -49,7 +50,7 @@ examples:
 """
 
 _GROUPS = (
-    ('what is there', (list_command, show)),
+    ('what is there', (list_command, show, status)),
     ('copies of single images', (convert, evict, delete, protect, verify)),
     ('all copies', (reconcile, reap, agent, purge)),
 )
@@ -116,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except exceptions.RawStoreError as exc:
         if args.debug:
             raise
+        if 'failed' in args:
+            return int(args.failed(args, exc))
         print(f'glance-rawstore: {exc}', file=sys.stderr)
         return exc.exit_code
     except KeyboardInterrupt:

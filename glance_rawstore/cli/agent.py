@@ -5,6 +5,7 @@ import argparse
 import logging
 from typing import Any
 
+from glance_rawstore import options
 from glance_rawstore import opts
 from glance_rawstore import stores
 from glance_rawstore.cli import configuration
@@ -43,5 +44,10 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
     node.check(conf, store.name)
     if args.metrics_port is not None:
         conf.set_override('metrics_port', args.metrics_port, opts.GROUP)
-    service.run(configuration.files(args.config_file), store, conf[opts.GROUP])
+    service.run(
+        configuration.files(args.config_file),
+        store,
+        options.limits(conf, store.name),
+        conf[opts.GROUP],
+    )
     return 0

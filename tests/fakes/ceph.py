@@ -125,6 +125,7 @@ class Cluster:
     :ivar away: nothing is answered
     :ivar free: in bytes
     :ivar forbidden: (user, pool) pairs without any permission
+    :ivar no_fence: users that the monitor lets fence nobody
     """
 
     def __init__(self, clock: Callable[[], float], conf_file: str) -> None:
@@ -136,6 +137,7 @@ class Cluster:
         self.free = 1 << 40
         self.blocklist: set[str] = set()
         self.forbidden: set[tuple[str | None, str]] = set()
+        self.no_fence: set[str | None] = set()
         self._events: dict[str, Any] = {}
         self._numbers = itertools.count(4096)
 

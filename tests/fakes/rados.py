@@ -118,8 +118,17 @@ class Rados:
     def get_cluster_stats(self) -> dict[str, int]:
         return {'kb_avail': self.cluster.free // 1024}
 
+    def _fence(self, address: str) -> tuple[int, bytes, str]:
+        """Of fencing, whether it is allowed; there is nobody to fence."""
+        assert address == 'nobody/1', 'not needed yet'
+        if self.user in self.cluster.no_fence:
+            return -errno.EACCES, b'', 'access denied'
+        return -errno.EINVAL, b'', 'unable to parse address'
+
     def mon_command(self, command: str, data: bytes) -> tuple[int, bytes, str]:
-        """``ceph df detail``: what is stored, and may be."""
+        """``ceph df detail``: what is stored, and may be; and fencing."""
+        if json.loads(command)['prefix'] == 'osd blocklist':
+            return self._fence(json.loads(command)['addr'])
         asked = {'prefix': 'df', 'detail': 'detail', 'format': 'json'}
         assert (json.loads(command), data) == (asked, b''), 'not needed yet'
         pools = [

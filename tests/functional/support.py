@@ -15,10 +15,12 @@ from glanceclient import exc
 
 from glance_rawstore import attempts
 from glance_rawstore import ceph
+from glance_rawstore import evicted
 from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import orders
 from glance_rawstore import raw_pool
+from glance_rawstore import tally
 from glance_rawstore import uses
 from glance_rawstore.lifecycle import raw_copy
 from tests.cloud import Cloud
@@ -200,6 +202,8 @@ class Pool:
             handover.OBJECT,
             uses.OBJECT,
             orders.OBJECT,
+            evicted.OBJECT,
+            tally.OBJECT,
         }
         with raw_pool.RawPool.open(self.settings) as pool:
             found = [str(item.key) for item in pool.ioctx.list_objects()]

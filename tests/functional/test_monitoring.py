@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator sees of real copies: the figures of a running agent."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 from prometheus_client import parser
 
+from glance_rawstore import raw_pool
+from glance_rawstore import rights
 from tests.cloud import Cloud
 from tests.functional import agents
 from tests.functional.agents import Agent
+from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
 from tests.processes import free_port
@@ -196,3 +200,86 @@ def test_a_bus_that_is_away_holds_no_conversion_up(
 
         assert task['status'] == 'success'
         assert agent.stop(20) == 0
+
+
+#: Caps of users that lack something, and what they lack.
+LACKING = {
+    'reader': (
+        {'mon': 'profile rbd', 'osd': 'profile rbd-read-only pool={raw}'},
+        {rights.WRITE, rights.LOCK},
+    ),
+    'harmless': (
+        {'mon': 'allow r', 'osd': 'profile rbd pool={raw}'},
+        {rights.FENCE},
+    ),
+    'stranger': (
+        {'mon': 'profile rbd', 'osd': 'profile rbd pool=volumes'},
+        {rights.READ, rights.WRITE, rights.LOCK},
+    ),
+}
+
+
+@pytest.mark.parametrize('user', LACKING)
+def test_what_a_user_lacks_is_found_without_changing_anything(
+    cloud: Cloud, pool: Pool, user: str
+) -> None:
+    caps, lacking = LACKING[user]
+    raw = cloud.raw_pool
+    cloud.cluster.user(user, {k: v.format(raw=raw) for k, v in caps.items()})
+    before = pool.objects()
+
+    settings = dataclasses.replace(pool.settings, user=user)
+    with raw_pool.RawPool.open(settings) as opened:
+        found = rights.of_pool(opened)
+
+    assert {name for name, granted in found.items() if not granted} == lacking
+    assert pool.objects() == before
+
+
+def test_the_check_tells_whether_all_is_well(
+    cloud: Cloud, tenant: Tenant, small_image: Path, tmp_path: Path
+) -> None:
+    """With the documented caps, an agent, and without one; no Ceph at all."""
+    tenant.make_copy(small_image)
+
+    def check(*args: str) -> tuple[int, str]:
+        done = agents.run(cloud, 'status', '--check', *args)
+        return done.returncode, done.stdout
+
+    code, told = check('--min-agents=0')
+    assert (code, told.partition(' | ')[0]) == (
+        0,
+        'RAWSTORE OK - 1 active, 0 pending, 0 waiting to be deleted',
+    )
+    assert ' size=12599296B ' in told
+    with (
+        agents.configured(
+            cloud, tmp_path, 'seen', reconcile_interval=60
+        ) as conf,
+        Agent(cloud, tmp_path, conf) as agent,
+    ):
+        await_true(lambda: check()[0] == 0, 'the agent is seen')
+        agent.stop(20)
+    assert check() == (
+        2,
+        'RAWSTORE CRITICAL - no agent is there | active=1 pending=0 '
+        'pending_delete=0 size=12599296B agents=0\n',
+    )
+    nowhere = tmp_path / 'ceph.conf'
+    nowhere.write_text(f'[global]\nmon_host = 127.0.0.1:{free_port()}\n')
+    away = tmp_path / 'away.conf'
+    away.write_text(
+        cloud.conf.read_text().replace(str(cloud.cluster.conf), str(nowhere))
+    )
+    done = subprocess.run(
+        [
+            *(agents.PROGRAM, '--config-file', away),
+            *('status', '--check', '--timeout=2'),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stdout.startswith('RAWSTORE CRITICAL - ')

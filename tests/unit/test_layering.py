@@ -45,20 +45,23 @@ EDGES = (
     *('uses', 'conversion_opts'),
     *('budget', 'admission', 'evicting', 'cache_opts'),
     *('orders', 'tables', 'tracing'),
-    'tally',
+    *('tally', 'rights'),
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),
     *('nodes', 'exceptions', 'eviction'),
 )
 # What decides within a door, and is held to the rules of the core.
-PURE = tuple(
-    f'agent.{name}'
-    for name in (
-        *('facts', 'policy', 'workers', 'evictions', 'remains'),
-        *('actions', 'plan'),
-        *('sight', 'passes', 'measures', 'metrics'),
-    )
+PURE = (
+    *(
+        f'agent.{name}'
+        for name in (
+            *('facts', 'policy', 'workers', 'evictions', 'remains'),
+            *('actions', 'plan'),
+            *('sight', 'passes', 'measures', 'metrics'),
+        )
+    ),
+    'cli.judging',
 )
 # What the core takes from outside the standard library, and where.
 CORE_LIBRARIES = {

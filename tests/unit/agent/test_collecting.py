@@ -14,6 +14,7 @@ from glance_rawstore.agent import sight
 from glance_rawstore.agent.collecting import Collector
 from glance_rawstore.lifecycle import tally as counts
 from glance_rawstore.lifecycle.attempts import Attempts
+from glance_rawstore.lifecycle.budget import Limits
 from tests.contract.world import DATA
 from tests.contract.world import volumes
 
@@ -24,7 +25,7 @@ def failed(count=1, refused=False):
 
 @pytest.fixture
 def collector():
-    return Collector(retry_limit=3)
+    return Collector(3, Limits())
 
 
 def test_an_empty_pool_has_nothing_to_see(world, collector):

@@ -18,6 +18,7 @@ from glance_rawstore.agent.collecting import Collector
 from glance_rawstore.agent.exporting import Endpoint
 from glance_rawstore.agent.passes import Passes
 from glance_rawstore.lifecycle import tally as counts
+from glance_rawstore.lifecycle.budget import Limits
 from tests.processes import free_port
 
 
@@ -27,7 +28,7 @@ class Scraper:
     def __init__(self, world):
         store = stores.Store('raw', 'rawrbd', -1000, world.settings)
         self.passes = Passes()
-        self.endpoint = Endpoint(store, 5, self.passes)
+        self.endpoint = Endpoint(store, 5, Limits(), self.passes)
         self._port = free_port()
         self.endpoint.serve('127.0.0.1', self._port)
 

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether all is well, from what was seen. Core: pure."""
+
+import dataclasses
+import enum
+from collections.abc import Iterator, Mapping
+
+from glance_rawstore.agent.sight import Sight
+from glance_rawstore.lifecycle.budget import Budget
+
+
+class Level(enum.IntEnum):
+    """As monitoring knows them: the exit status of a check."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that is not well.
+
+    :param text: a sentence's beginning, for a line of several
+    """
+
+    level: Level
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """From when on something is not well. Times in seconds.
+
+    :param agents: that are to be there at least
+    :param stuck: how long a copy may be pending that nobody is at, or
+        trashed though nothing uses it: warning, and critical
+    :param given_up: images whose copy was given up: warning
+    """
+
+    agents: int
+    stuck: tuple[float, float]
+    given_up: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """What was seen of one raw store. Times in seconds.
+
+    :param sight: None where the user may not see it
+    :param rights: what its cephx user needs, and whether it may
+    :param unreaped: of each trashed copy that nothing uses: how long
+    """
+
+    sight: Sight | None
+    rights: Mapping[str, bool]
+    unreaped: tuple[float, ...]
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the largest unit that they fill."""
+    for unit, length in (('d', 86400), ('h', 3600), ('min', 60)):
+        if seconds >= length:
+            return f'{seconds / length:.0f} {unit}'
+    return f'{seconds:.0f} s'
+
+
+def judge(seen: Condition, limits: Limits, now: float) -> list[Finding]:
+    """Everything that is not well, the worst first.
+
+    :param now: seconds since the epoch
+    """
+    found = [*_rights(seen.rights), *_unreaped(seen.unreaped, limits)]
+    if seen.sight is not None:
+        found += _agents(seen.sight, limits)
+        found += _pending(seen.sight, limits, now)
+        found += _given_up(seen.sight, limits)
+        found += _budget(seen.sight.budget)
+    return sorted(found, key=lambda finding: -finding.level)
+
+
+def worst(findings: list[Finding]) -> Level:
+    """The level of all of them."""
+    return max((f.level for f in findings), default=Level.OK)
+
+
+def _rights(rights: Mapping[str, bool]) -> Iterator[Finding]:
+    for name, granted in rights.items():
+        if not granted:
+            yield Finding(Level.CRITICAL, f'the cephx user cannot {name}')
+
+
+def _agents(sight: Sight, limits: Limits) -> Iterator[Finding]:
+    if sight.agents >= limits.agents:
+        return
+    if sight.agents == 0:
+        yield Finding(Level.CRITICAL, 'no agent is there')
+    else:
+        yield Finding(
+            Level.WARNING,
+            f'{sight.agents} of {limits.agents} agents are there',
+        )
+
+
+def _level(age: float, limits: Limits) -> Level:
+    warning, critical = limits.stuck
+    if age >= critical:
+        return Level.CRITICAL
+    return Level.WARNING if age >= warning else Level.OK
+
+
+def _pending(sight: Sight, limits: Limits, now: float) -> Iterator[Finding]:
+    ages = [
+        now - part.created
+        for part in sight.pending
+        if not part.attended and part.created is not None
+    ]
+    yield from _stuck(ages, limits, 'pending without a worker')
+
+
+def _unreaped(ages: tuple[float, ...], limits: Limits) -> Iterator[Finding]:
+    yield from _stuck(list(ages), limits, 'deleted, unused and not reaped')
+
+
+def _stuck(ages: list[float], limits: Limits, what: str) -> Iterator[Finding]:
+    old = [age for age in ages if _level(age, limits) > Level.OK]
+    if old:
+        count = '1 copy' if len(old) == 1 else f'{len(old)} copies'
+        yield Finding(
+            _level(max(old), limits),
+            f'{count} {what} for up to {duration(max(old))}',
+        )
+
+
+def _given_up(sight: Sight, limits: Limits) -> Iterator[Finding]:
+    count = sight.failing.given_up
+    if count and 0 < limits.given_up <= count:
+        images = '1 image' if count == 1 else f'{count} images'
+        yield Finding(Level.WARNING, f'the copies of {images} were given up')
+
+
+def _budget(budget: Budget | None) -> Iterator[Finding]:
+    """Beyond its limit, what is new is refused."""
+    if budget is not None and budget.limit and budget.taken > budget.limit:
+        part = budget.taken / budget.limit
+        yield Finding(Level.WARNING, f'{part:.0%} of the budget is used')
+
+
+def line(findings: list[Finding], sight: Sight | None) -> str:
+    """The one line that monitoring shows, with figures that it can plot."""
+    level = worst(findings).name
+    told = '; '.join(f.text for f in findings)
+    if sight is None:
+        return f'RAWSTORE {level} - {told}'
+    told = told or (
+        f'{sight.active} active, {len(sight.pending)} pending, '
+        f'{len(sight.trashed)} waiting to be deleted'
+    )
+    plotted = {
+        'active': sight.active,
+        'pending': len(sight.pending),
+        'pending_delete': len(sight.trashed),
+        'size': f'{sight.active_bytes + sight.trashed_bytes}B',
+        'agents': sight.agents,
+    }
+    figures = ' '.join(f'{name}={value}' for name, value in plotted.items())
+    return f'RAWSTORE {level} - {told} | {figures}'

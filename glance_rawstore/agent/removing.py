@@ -3,9 +3,8 @@
 
 import time
 
-from oslo_utils import strutils
-
 from glance_rawstore import attempts
+from glance_rawstore import budget
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import formats
@@ -13,9 +12,12 @@ from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import orders
 from glance_rawstore import raw_pool
+from glance_rawstore import tally
 from glance_rawstore import wishes
 from glance_rawstore.agent.node import Node
+from glance_rawstore.catalog import Event
 from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle import tally as counting
 from glance_rawstore.lifecycle.evicted import OPERATOR
 from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.raw_copy import RawCopy
@@ -72,7 +74,7 @@ class Removing:
                 f'Clones need it ({count}): evicting it would free nothing.'
             )
         image = self._node.catalog.image(image_id)
-        if image is not None and _is_protected(image):
+        if image is not None and wishes.protected(image.properties):
             raise exceptions.Refused('It is protected.')
         return copy
 
@@ -94,14 +96,27 @@ class Removing:
             # A full pool has no room for a first note, but soon it has.
             gone = self._take(copy)
             evicted.note(ioctx, image_id, note)
-            return gone
-        return self._take(copy)
+        else:
+            gone = self._take(copy)
+        tally.add(ioctx, counting.evicted(OPERATOR, note.bytes))
+        self._node.catalog.tell(
+            Event.EVICT,
+            image_id,
+            self._node.store.name,
+            policy=OPERATOR,
+            bytes_used=copy.bytes_used,
+            in_use=not gone,
+        )
+        return gone
 
     def _take(self, copy: RawCopy) -> bool:
-        url = self._pool.url(copy.image_id)
-        orders.forget(self._pool.ioctx, copy.image_id)
-        self._node.catalog.remove_location(copy.image_id, url)
-        return self._pool.delete_one(copy.image_id, copy.rbd_id)
+        ioctx, image_id = self._pool.ioctx, copy.image_id
+        orders.forget(ioctx, image_id)
+        self._node.catalog.remove_location(image_id, self._pool.url(image_id))
+        gone = self._pool.delete_one(image_id, copy.rbd_id)
+        if gone:
+            budget.release(ioctx, copy.rbd_id)
+        return gone
 
     def delete(self, image_id: str, unset: bool) -> bool:
         """Delete the copy, or stop its being made, and forget all about it.
@@ -111,7 +126,7 @@ class Removing:
         :returns: as :meth:`evict`
         :raises NotFound: there is no copy
         """
-        self.copy(image_id)
+        copy = self.copy(image_id)
         catalog, ioctx = self._node.catalog, self._pool.ioctx
         if unset:
             self._unset(image_id)
@@ -120,7 +135,13 @@ class Removing:
         if not self.wished_for(image_id):
             handover.take(ioctx, image_id)
         catalog.remove_location(image_id, self._pool.url(image_id))
-        return self._pool.delete(image_id)
+        gone = self._pool.delete(image_id)
+        if gone:
+            budget.release(ioctx, copy.rbd_id)
+        catalog.tell(
+            Event.DELETE, image_id, self._node.store.name, in_use=not gone
+        )
+        return gone
 
     def _unset(self, image_id: str) -> None:
         """Have the image wish for no copy."""
@@ -129,8 +150,3 @@ class Removing:
             catalog.unset_property(image_id, wishes.PROPERTY)
         if self.wished_for(image_id):  # by default
             catalog.set_property(image_id, wishes.PROPERTY, 'false')
-
-
-def _is_protected(image: Image) -> bool:
-    value = image.properties.get(wishes.PROTECTED_PROPERTY)
-    return bool(strutils.bool_from_string(value))

@@ -36,6 +36,7 @@ _EXAMPLES = """\
 examples:
   glance-rawstore list                       every copy, with sizes and clones
   glance-rawstore list --format json         the same for a program
+  glance-rawstore list --watch               the same as it changes
   glance-rawstore show 6e0f...               one image's copy, in full
   glance-rawstore convert --wait 6e0f...     make one, with a progress bar
   glance-rawstore evict 6e0f...              free its space, until asked for
@@ -114,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         store = configuration.raw_store(args.config_file, args.store)
         status: int = args.run(args, store)
+        _flush()
     except exceptions.RawStoreError as exc:
         if args.debug:
             raise
@@ -127,6 +129,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     return status
+
+
+def _flush() -> None:
+    """Wait for notifications, if there may be any: most need no Glance."""
+    loaded = sys.modules.get('glance_rawstore.catalog.sender')
+    if loaded is not None:
+        loaded.SENDER.flush()
 
 
 if __name__ == '__main__':

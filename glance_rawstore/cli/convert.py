@@ -2,7 +2,6 @@
 """``glance-rawstore convert``"""
 
 import argparse
-import math
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from glance_rawstore import orders
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore import wishes
+from glance_rawstore.cli import arguments
 from glance_rawstore.cli import asking
 from glance_rawstore.cli import choosing
 from glance_rawstore.cli import configuration
@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         '--timeout',
-        type=_seconds,
+        type=arguments.seconds,
         metavar='SECONDS',
         help='as --wait, but no longer than that; agents go on with it',
     )
@@ -67,13 +67,6 @@ def add_parser(commands: Any) -> None:
     asking.add_dry_run(parser)
     output.add_format(parser)
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError('must be more than 0 seconds')
-    return value
 
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:

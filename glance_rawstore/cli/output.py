@@ -16,6 +16,7 @@ from rich import table
 from rich import text
 
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.budget import Budget
 
 _COLOURS = {'active': 'green', 'pending': 'yellow', 'pending_delete': 'red'}
 
@@ -70,7 +71,7 @@ def print_json(value: Any) -> None:
 def print_rows(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
     """Print rows as a table, or as plain columns when nobody looks."""
     if sys.stdout.isatty():
-        _print_table(headings, rows)
+        console.Console().print(table_of(headings, rows))
         return
     lines = [headings, *rows]
     widths = [
@@ -81,17 +82,31 @@ def print_rows(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
         print('  '.join(cells).rstrip())
 
 
-def _print_table(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
+def budget(found: Budget) -> dict[str, Any]:
+    """A budget for a program; the names carry the units."""
+    return {
+        'limit_bytes': found.limit,
+        'high_watermark_bytes': found.high,
+        'low_watermark_bytes': found.low,
+        'used_bytes': found.used,
+        'reserved_bytes': found.reserved,
+    }
+
+
+def table_of(
+    headings: Sequence[str], rows: Sequence[Sequence[str]]
+) -> table.Table:
+    """Rows as a table for a terminal."""
     shown = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings:
-        right = heading in ('VIRTUAL', 'USED', 'CLONES')
+        right = heading in ('VIRTUAL', 'USED', 'CLONES', 'DONE', 'SECONDS')
         shown.add_column(
             heading,
             justify='right' if right else 'left',
             overflow='fold',
-            no_wrap=heading not in ('AGE', 'VALUE'),
+            no_wrap=heading not in ('AGE', 'VALUE', 'MESSAGE'),
         )
     for row in rows:
         # Text, since a name may hold what rich takes for markup.
         shown.add_row(*(text.Text(c, _COLOURS.get(c, '')) for c in row))
-    console.Console().print(shown)
+    return shown

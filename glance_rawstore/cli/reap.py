@@ -3,7 +3,6 @@
 
 import argparse
 import dataclasses
-import math
 import sys
 import time
 from typing import Any
@@ -12,6 +11,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore.cli import arguments
 from glance_rawstore.cli import output
 
 
@@ -27,20 +27,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         '--watch',
         nargs='?',
-        type=_seconds,
+        type=arguments.seconds,
         const=10.0,
         metavar='SECONDS',
         help='go on for ever, reaping every so many seconds (default: 10)',
     )
     output.add_format(parser)
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError('must be more than 0 seconds')
-    return value
 
 
 def _tell(reaped: inventory.Reaped, form: str) -> None:

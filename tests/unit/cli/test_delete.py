@@ -83,6 +83,8 @@ def test_one_that_clones_need_waits_in_the_trash(on_node, copied, world):
     assert status == 0
     assert json.loads(out)[0]['in_trash'] is True
     assert copied.location() is None
+    event, said = copied.catalog.told[-1]
+    assert (str(event), said['in_use']) == ('image.raw_copy.delete', True)
 
 
 def test_what_is_being_made_is_stopped(on_node, work):

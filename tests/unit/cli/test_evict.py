@@ -8,6 +8,7 @@ import pytest
 
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
+from glance_rawstore import tally
 from glance_rawstore.lifecycle.states import Status
 from tests.contract.world import volumes
 from tests.unit.tasks.conftest import ID
@@ -35,12 +36,23 @@ def cloned(world, copied):
         yield consumer
 
 
+def told(work):
+    """What listeners were told of copies that went."""
+    return [
+        (str(event), said['in_use'])
+        for event, said in work.catalog.told
+        if 'in_use' in said
+    ]
+
+
 def test_it_is_gone_until_somebody_asks(on_node, copied, world, ioctx):
     status, out, err = on_node('evict', '--yes', ID)
 
     assert (status, out, err) == (0, f'evicted           {ID}\n', '')
     assert world.names() == world.trash() == []
     assert copied.location() is None
+    assert told(copied) == [('image.raw_copy.evict', False)]
+    assert tally.read(ioctx).evictions == {'operator': 1}
     noted = evicted.read(ioctx, ID)
     assert (noted.policy, noted.bytes > 0) == ('operator', True)
     assert on_node('reconcile', '--dry-run')[1] == 'nothing to do\n'

@@ -92,23 +92,46 @@ class Tasks(Database):
         return found
 
     def _open(self, status: str) -> Iterator[dict[str, Any]]:
+        return self._pages({'status': status}, 'created_at', 'asc')
+
+    def _pages(
+        self, filters: dict[str, Any], sort_key: str, sort_dir: str
+    ) -> Iterator[dict[str, Any]]:
+        """Tasks of the type that ours have, page by page."""
         page: list[dict[str, Any]] = []
         while True:
             page = self._db.task_get_all(
                 self._context,
-                filters={
-                    'type': _TASK_TYPE,
-                    'status': status,
-                    'deleted': False,
-                },
+                filters={'type': _TASK_TYPE, 'deleted': False, **filters},
                 marker=page[-1]['id'] if page else None,
                 limit=PAGE,
-                sort_key='created_at',
-                sort_dir='asc',
+                sort_key=sort_key,
+                sort_dir=sort_dir,
             )
             yield from page
             if len(page) < PAGE:
                 return
+
+    def recent_tasks(self, since: float, limit: int | None) -> list[CopyTask]:
+        """The tasks about raw copies that changed last, newest first.
+
+        :param since: those that changed no earlier, in seconds since the
+            epoch
+        :param limit: how many at most
+        """
+        found: list[CopyTask] = []
+        for task in self._pages({}, 'updated_at', 'desc'):
+            if epoch(task['updated_at']) < since:
+                break
+            if limit is not None and len(found) >= limit:
+                break
+            try:
+                full = self._db.task_get(self._context, task['id'])
+            except glance_exception.NotFound:
+                continue
+            if _is_of_copy(full):
+                found.append(_copy_task(full))
+        return found
 
     def copy_tasks(self, image_id: str) -> list[CopyTask]:
         """The tasks about an image's copy, newest first.

@@ -12,6 +12,7 @@ from glance_rawstore.cli import agent
 from glance_rawstore.cli import commands
 from glance_rawstore.cli import convert
 from glance_rawstore.cli import delete
+from glance_rawstore.cli import events
 from glance_rawstore.cli import evict
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import list as list_command
@@ -38,6 +39,7 @@ examples:
   glance-rawstore list --format json         the same for a program
   glance-rawstore list --watch               the same as it changes
   glance-rawstore show 6e0f...               one image's copy, in full
+  glance-rawstore events --follow            what happens to copies, as a log
   glance-rawstore convert --wait 6e0f...     make one, with a progress bar
   glance-rawstore evict 6e0f...              free its space, until asked for
   glance-rawstore delete --unset 6e0f...     no copy, and no wish for one
@@ -51,7 +53,7 @@ examples:
 """
 
 _GROUPS = (
-    ('what is there', (list_command, show, status)),
+    ('what is there', (list_command, show, events, status)),
     ('copies of single images', (convert, evict, delete, protect, verify)),
     ('all copies', (reconcile, reap, agent, purge)),
 )

@@ -175,6 +175,11 @@ class FakeCatalog:
         found = [self._copy_task(task_id) for task_id in self.tasks]
         return [t for t in found if t.status in ('pending', 'processing')]
 
+    def recent_tasks(self, since: float, limit: int | None) -> list[CopyTask]:
+        found = [self._copy_task(task_id) for task_id in self.tasks]
+        mine = [task for task in found if task.updated >= since]
+        return sorted(mine, key=lambda task: -task.updated)[:limit]
+
     def copy_tasks(self, image_id: str) -> list[CopyTask]:
         found = [self._copy_task(task_id) for task_id in self.tasks]
         mine = [task for task in found if task.image_id == image_id]

@@ -86,6 +86,11 @@ def test_log_lines_of_a_conversion_carry_the_id_of_the_import(
 
     assert task['request_id'].startswith('req-')
     assert task['request_id'] in line
+    events = json.loads(run(cloud, 'events', '--format', 'json').stdout)
+    mine = [each for each in events if each['image_id'] == image_id]
+    assert [each['event'] for each in mine] == ['success']
+    assert mine[0]['request_id'] == task['request_id']
+    assert mine[0]['message'].startswith('The raw copy is ready')
 
 
 def test_a_copy_is_made_here_evicted_brought_back_and_deleted(

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import bed
 from benchmarks import clones
 from benchmarks import contestants
+from benchmarks import evictions
 from benchmarks import footprint
 from benchmarks import images
 from benchmarks import latency
@@ -33,7 +34,7 @@ WARM_UP = 3
 # of the images of the warm-up, in bytes
 SMALL = 16 * images.MIB
 
-_PARTS = ('imports', 'volumes', 'view', 'agent')
+_PARTS = ('imports', 'volumes', 'view', 'agent', 'eviction')
 
 _START = time.monotonic()
 
@@ -76,7 +77,8 @@ def _arguments() -> argparse.Namespace:
         choices=_PARTS,
         help='imports: raw copies, what they cost, and their clones; '
         'volumes: those that Cinder makes of them; view: how long Glance '
-        'takes to answer with the raw view; agent: what its passes cost',
+        'takes to answer with the raw view; agent: what its passes cost; '
+        'eviction: hits of each policy, a simulation of two minutes',
     )
     parser.add_argument(
         '--json', type=Path, metavar='FILE', help='write the result there'
@@ -153,6 +155,11 @@ def _measure(options: argparse.Namespace) -> results.Result:
         if {'imports', 'volumes'}.intersection(parts):
             _say('making images')
             result.images = images.make(directory, options.data * images.MIB)
+        if 'eviction' in parts:
+            result.evictions = evictions.measure(_say)
+        if list(parts) == ['eviction']:
+            facts['load_after'] = machine.load()
+            return result
         _say('starting Ceph, Keystone and Glances')
         stage = stack.enter_context(
             bed.Bed(_glances(parts, options), debug=options.log is not None)

@@ -11,6 +11,9 @@ from rich import box
 from rich import console
 from rich import table
 
+from benchmarks.evictions import BELADY
+from benchmarks.evictions import BELADY_SIZES
+from benchmarks.evictions import Ratio
 from benchmarks.images import MIB
 from benchmarks.latency import Latency
 from benchmarks.passes import Passes
@@ -27,6 +30,10 @@ TIMES = ('SECONDS', 'IMAGE', 'MEDIAN', 'MIN', 'MAX', 'MIB/S')
 LATENCIES = ('MILLISECONDS', 'WHO', 'RAW VIEW', 'NONE', 'REQUESTS')
 PASSES = ('PASS', 'COPIES', 'SECONDS', 'OPERATIONS')
 MEMORY = ('AGENT', 'COPIES', 'MEMORY')
+EVICTIONS = (
+    *('POLICY', 'CLONES LIVE', 'BUDGET', 'HITS', 'OF BELADY', 'BYTES'),
+    *('EVICTED', 'NO ROOM'),
+)
 RATIOS = ('COMPARISON', 'IMAGE', 'VALUE', 'ROUNDS', 'TARGET', 'VERDICT')
 
 
@@ -57,6 +64,7 @@ def _tables(
         (LATENCIES, [_latency(found) for found in result.latencies]),
         (PASSES, [_pass(found) for found in result.agents.passes]),
         (MEMORY, _memory_of_agents(result)),
+        (EVICTIONS, _evictions(result.evictions)),
         (RATIOS, [_comparison(found) for found in comparisons]),
     ]
     return [(headings, rows) for headings, rows in tables if rows]
@@ -110,6 +118,28 @@ def _latency(found: Latency) -> Row:
         for taken in (found.with_filter, found.without)
     ]
     return (found.what, found.who, *medians, str(len(found.without)))
+
+
+def _evictions(ratios: Sequence[Ratio]) -> list[Row]:
+    """Percents; of Belady is of the better one of his two rules."""
+    best: dict[tuple[str, int], float] = {}
+    for found in ratios:
+        if found.policy in (BELADY, BELADY_SIZES):
+            key = found.clones, found.budget
+            best[key] = max(found.hits, best.get(key, 0.0))
+    return [
+        (
+            found.policy,
+            found.clones,
+            f'{found.budget} %',
+            f'{found.hits:.1%}',
+            f'{found.hits / best[found.clones, found.budget]:.0%}',
+            '' if found.bytes is None else f'{found.bytes:.1%}',
+            '' if found.evictions is None else str(found.evictions),
+            '' if found.refused is None else str(found.refused),
+        )
+        for found in ratios
+    ]
 
 
 def _pass(found: Passes) -> Row:

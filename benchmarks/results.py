@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.evictions import Ratio
 from benchmarks.footprint import Footprint
 from benchmarks.images import Image
 from benchmarks.latency import Latency
@@ -49,6 +50,7 @@ class Result:
     latencies: Sequence[Latency] = ()
     volumes: list[Timing] = dataclasses.field(default_factory=list)
     agents: Agents = dataclasses.field(default_factory=Agents)
+    evictions: Sequence[Ratio] = ()
 
     def add(self, image: Image, seconds: dict[str, float]) -> None:
         """Add what a contestant took in one round."""
@@ -131,7 +133,15 @@ class Result:
                 f'{copies} copies': size
                 for copies, size in self.agents.memory.items()
             },
+            'eviction_ratios': [
+                {k: _rounded(v) for k, v in dataclasses.asdict(found).items()}
+                for found in self.evictions
+            ],
         }
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _seconds(timing: Timing) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from oslo_config import cfg
 CACHE_OPTS: list[cfg.Opt] = [
     cfg.IntOpt(
         'raw_cache_use_half_life',
-        default=604800,
+        default=259200,
         min=60,
         help="""
 Seconds in which the use of a raw copy loses half of its weight, by which the
-eviction policy ``popularity`` compares copies: 7 days unless set. Must be
+eviction policy ``popularity`` compares copies: 3 days unless set. Must be
 equal on all nodes.
 """,
     ),

@@ -47,7 +47,7 @@ class Options:
     retry_delay: int = 60
     retry_limit: int = 5
     slice_size: int = units.Gi
-    use_half_life: int = 7 * 24 * 3600
+    use_half_life: int = 3 * 24 * 3600
     nice: int = 10
     io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
     budget: Limits = dataclasses.field(default_factory=Limits)
@@ -85,7 +85,7 @@ class Options:
             nice=ours.conversion_nice,
             io_class=conversion_opts.IO_CLASSES[ours.conversion_io_priority],
             use_half_life=stores.option(
-                conf, store, 'raw_cache_use_half_life', 7 * 24 * 3600
+                conf, store, 'raw_cache_use_half_life', 3 * 24 * 3600
             ),
             budget=limits(conf, store),
             eviction_policy=stores.option(

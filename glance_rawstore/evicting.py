@@ -33,6 +33,7 @@ from glance_rawstore.eviction.base import Usage
 from glance_rawstore.lifecycle import budget as arithmetic
 from glance_rawstore.lifecycle import tally as counting
 from glance_rawstore.lifecycle.budget import Budget
+from glance_rawstore.lifecycle.events import Event
 from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.uses import Use
 from glance_rawstore.options import Options
@@ -210,6 +211,14 @@ class Evictor:
         self._catalog.remove_location(image_id, url)
         gone = self._pool.delete_one(image_id, copy.rbd_id)
         tally.add(ioctx, counting.evicted(name, copy.bytes_used))
+        self._catalog.tell(
+            Event.EVICT,
+            image_id,
+            self._options.store,
+            policy=name,
+            bytes_used=copy.bytes_used,
+            in_use=not gone,
+        )
         if gone:
             budget.release(ioctx, copy.rbd_id)
         return gone

@@ -14,6 +14,7 @@ from typing import Any
 from oslo_config import cfg
 
 from glance_rawstore import exceptions
+from glance_rawstore.lifecycle.events import Event
 
 LOG = logging.getLogger(__name__)
 
@@ -102,7 +103,6 @@ def tell_deleted(
     :param in_use: clones keep it in the trash
     """
     from glance_rawstore.catalog import Catalog
-    from glance_rawstore.catalog import Event
 
     try:
         Catalog(conf).tell(

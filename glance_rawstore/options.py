@@ -29,6 +29,7 @@ class Options:
     :param by_default: a copy of every convertible image is wished for
     :param budget: what all copies may use
     :param eviction_policy: its name
+    :param store: name of the raw store
     """
 
     max_size: int
@@ -52,6 +53,7 @@ class Options:
     io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
     budget: Limits = dataclasses.field(default_factory=Limits)
     eviction_policy: str = 'lru'
+    store: str = 'raw'
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -88,6 +90,7 @@ class Options:
                 conf, store, 'raw_cache_use_half_life', 3 * 24 * 3600
             ),
             budget=limits(conf, store),
+            store=store,
             eviction_policy=stores.option(
                 conf, store, 'raw_cache_eviction_policy', 'lru'
             ),

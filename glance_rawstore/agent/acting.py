@@ -25,7 +25,7 @@ from glance_rawstore.agent.policy import Policy
 from glance_rawstore.agent.policy import metadata
 from glance_rawstore.agent.reading import Reader
 from glance_rawstore.catalog import Catalog
-from glance_rawstore.catalog import Event
+from glance_rawstore.lifecycle.events import Event
 from glance_rawstore.options import Options
 
 LOG = logging.getLogger(__name__)

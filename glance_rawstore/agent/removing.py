@@ -15,9 +15,9 @@ from glance_rawstore import raw_pool
 from glance_rawstore import tally
 from glance_rawstore import wishes
 from glance_rawstore.agent.node import Node
-from glance_rawstore.catalog import Event
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import tally as counting
+from glance_rawstore.lifecycle.events import Event
 from glance_rawstore.lifecycle.evicted import OPERATOR
 from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.raw_copy import RawCopy

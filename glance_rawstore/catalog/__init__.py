@@ -12,7 +12,6 @@ drops its entries, and would race with what users change.
 
 from glance_rawstore.catalog.images import Image
 from glance_rawstore.catalog.images import Images
-from glance_rawstore.catalog.notices import Event
 from glance_rawstore.catalog.notices import Notices
 from glance_rawstore.catalog.process import configure
 from glance_rawstore.catalog.sender import SENDER
@@ -24,7 +23,6 @@ __all__ = [
     'SENDER',
     'Catalog',
     'CopyTask',
-    'Event',
     'Image',
     'Requester',
     'configure',

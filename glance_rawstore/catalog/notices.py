@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notifications about copies."""
 
-import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,16 +10,7 @@ from glance.common import exception as glance_exception
 from glance_rawstore import tracing
 from glance_rawstore.catalog.database import Database
 from glance_rawstore.catalog.sender import SENDER
-
-
-class Event(enum.StrEnum):
-    """What is told of; the type of a notification."""
-
-    START = 'image.raw_copy.start'
-    END = 'image.raw_copy.end'
-    ERROR = 'image.raw_copy.error'
-    DELETE = 'image.raw_copy.delete'
-    EVICT = 'image.raw_copy.evict'
+from glance_rawstore.lifecycle.events import Event
 
 
 class Notices(Database):

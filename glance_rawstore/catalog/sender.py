@@ -7,6 +7,7 @@ away; here that holds nothing up and fails nothing: a queue takes so many and
 no more.
 """
 
+import atexit
 import logging
 import queue
 import threading
@@ -61,6 +62,7 @@ class Sender:
             # A thread does not live on in a process that is forked.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = _daemon(self._run)
+                atexit.register(self.flush)
 
     def flush(self, seconds: float = PATIENCE) -> None:
         """Wait until all is sent, for so many seconds at most."""

@@ -8,8 +8,8 @@ from typing import Any
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import tally
-from glance_rawstore.catalog import Event
 from glance_rawstore.lifecycle import tally as counts
+from glance_rawstore.lifecycle.events import Event
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)

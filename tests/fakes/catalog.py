@@ -13,9 +13,9 @@ from typing import Any
 
 from glance_rawstore import exceptions
 from glance_rawstore.catalog import CopyTask
-from glance_rawstore.catalog import Event
 from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
+from glance_rawstore.lifecycle.events import Event
 
 
 @dataclasses.dataclass

@@ -24,6 +24,7 @@ from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.attempts import Retry
 from glance_rawstore.lifecycle.budget import Limits
+from glance_rawstore.lifecycle.events import Event
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.lifecycle.uses import Count
 from tests.contract.raw_pool import RawPoolContract
@@ -167,6 +168,10 @@ def test_it_is_told_once_with_figures_and_counted(cache):
     counted = tally.read(cache.pool.ioctx)
     assert counted.evictions == {'oldest': 4}
     assert counted.evicted_bytes == {'oldest': 4 * ONE}
+    assert [
+        (event, said['image_id'], said['policy'], said['bytes_used'])
+        for event, said in cache.catalog.told
+    ] == [(Event.EVICT, i, 'oldest', ONE) for i in images[:4]]
 
 
 @pytest.mark.parametrize(

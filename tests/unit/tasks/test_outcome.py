@@ -6,7 +6,7 @@ import pytest
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import tally
-from glance_rawstore.catalog import Event
+from glance_rawstore.lifecycle.events import Event
 from tests.contract.world import DATA
 from tests.contract.world import SIZE
 from tests.unit.tasks.conftest import ID

@@ -8,7 +8,7 @@ set of additions.
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from glance_rawstore import exceptions
 
@@ -44,7 +44,26 @@ def reason(why: Exception) -> str:
     """
     if not isinstance(why, exceptions.RawStoreError):
         return 'internal'
-    return _HUMP.sub('_', type(why).__name__).lower()
+    return _name(type(why))
+
+
+def _name(kind: type[Exception]) -> str:
+    return _HUMP.sub('_', kind.__name__).lower()
+
+
+def _kinds(root: type[Exception]) -> Iterator[type[Exception]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _kinds(kind)
+
+
+#: Every reason of a failure. Told from the beginning, as 0: Prometheus sees
+#: no increase in a figure that was not there before.
+REASONS = (
+    'internal',
+    *(_name(kind) for kind in _kinds(exceptions.ConversionFailed)),
+    *(_name(kind) for kind in _kinds(exceptions.Refused)),
+)
 
 
 def succeeded(seconds: float, size: int) -> Additions:
@@ -119,7 +138,7 @@ def parse(found: Mapping[str, float]) -> Tally:
     zero = dict.fromkeys((SUCCEEDED, FAILED, CANCELLED, HANDED_OVER), 0.0)
     return Tally(
         results=zero | _named(found, _RESULT),
-        failures=_named(found, _REASON),
+        failures=dict.fromkeys(REASONS, 0.0) | _named(found, _REASON),
         buckets=tuple(below),
         seconds=found.get(_SECONDS, 0.0),
         written=found.get(_BYTES, 0.0),

@@ -67,11 +67,12 @@ class Ordering:
             raise exceptions.CopyExists()
         return image
 
-    def give(self, image_id: str) -> None:
+    def give(self, image_id: str) -> str:
         """Order a copy: from now on it is made by whoever looks.
 
         What failed before, or was evicted, counts no more.
 
+        :returns: the image's id, as Glance has it
         :raises RawStoreError: as :meth:`check` does
         """
         ioctx = self._pool.ioctx
@@ -83,6 +84,7 @@ class Ordering:
         if not by_default and wishes.PROPERTY not in image.properties:
             order = Order(time.time(), self.request_id)
             orders.give(ioctx, image.image_id, order)
+        return image.image_id
 
     def hand_over(self, image_id: str) -> str:
         """Have an agent begin at once, unless somebody is at it.

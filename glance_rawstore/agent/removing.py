@@ -10,6 +10,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import handover
 from glance_rawstore import inventory
+from glance_rawstore import lease
 from glance_rawstore import orders
 from glance_rawstore import raw_pool
 from glance_rawstore import tally
@@ -68,6 +69,8 @@ class Removing:
             raise exceptions.NotFound('The image has no active raw copy.')
         if force:
             return copy
+        if lease.held(self._pool.ioctx, copy.rbd_id):
+            raise exceptions.Refused('Who made it has not let go of it yet.')
         if copy.children != ():
             count = 'some' if copy.children is None else len(copy.children)
             raise exceptions.Refused(

@@ -146,21 +146,21 @@ class _Command:
 
     def _give(self, image_id: str) -> Outcome:
         try:
-            self._ordering.give(image_id)
+            found = self._ordering.give(image_id)
         except exceptions.NothingToDo as exc:
             return Outcome(image_id, 'nothing to do', str(exc))
-        return Outcome(image_id, 'ordered')
+        return Outcome(found, 'ordered')
 
     def _hand_over(self, image_id: str) -> Outcome:
         outcome = self._give(image_id)
         if outcome.what != 'ordered':
             return outcome
         facts = {
-            'task_id': self._ordering.hand_over(image_id),
+            'task_id': self._ordering.hand_over(outcome.image_id),
             'request_id': self._ordering.request_id,
         }
         why = f'an agent makes it: task {facts["task_id"]}'
-        return Outcome(image_id, 'ordered', why, facts)
+        return Outcome(outcome.image_id, 'ordered', why, facts)
 
     def _wait(self, image_ids: list[str]) -> None:
         """Follow what the agents make."""

@@ -50,6 +50,11 @@ def failed(image_id: str, exc: exceptions.RawStoreError) -> Outcome:
     return Outcome(image_id, what, str(exc), status=exc.exit_code)
 
 
+def _printable(text: str) -> str:
+    """A name that somebody else may have made up, for a terminal."""
+    return text if text.isprintable() else ascii(text)
+
+
 class Outcomes:
     """The outcomes of one command.
 
@@ -65,7 +70,8 @@ class Outcomes:
         self._told.append(outcome)
         if self._form == 'text':
             what, why = f'{outcome.what:<{_WIDTH}}', outcome.why
-            print(f'{what}  {outcome.image_id}  {why}'.rstrip(), flush=True)
+            name = _printable(outcome.image_id)
+            print(f'{what}  {name}  {why}'.rstrip(), flush=True)
 
     def each(
         self, image_ids: Iterable[str], do: Callable[[str], Outcome]

@@ -2,20 +2,16 @@
 """``glance-rawstore show``"""
 
 import argparse
-import time
-from collections.abc import Sequence
 from typing import Any
 
-import humanize
-
-from glance_rawstore import attempts
 from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore.cli import exit_status
+from glance_rawstore.cli import noted
 from glance_rawstore.cli import output
 from glance_rawstore.lifecycle import raw_copy
-from glance_rawstore.lifecycle.attempts import Attempts
 
 
 def add_parser(commands: Any) -> None:
@@ -24,8 +20,9 @@ def add_parser(commands: Any) -> None:
         'show',
         help="show an image's raw copy",
         description="Show an image's raw copy in full, and copies of it that "
-        'wait in the trash for their last clone, and attempts at one that '
-        'failed. Ends with 3 when there is no copy.',
+        'wait in the trash for their last clone; and why it has none: that '
+        'attempts failed, that it was evicted, or is ordered. Ends with 3 '
+        'when there is no copy.',
     )
     parser.add_argument('image', metavar='IMAGE', help='id of the image')
     output.add_format(parser)
@@ -67,44 +64,13 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Show; returns the exit status."""
     with raw_pool.RawPool.open(store.rbd) as pool:
         found = inventory.of_image(pool, args.image)
-        tried = attempts.read(pool.ioctx, args.image)
-    if not found and tried is None:
+        notes = list(noted.read(pool.ioctx, args.image))
+    if not found and not notes:
         raise exceptions.NotFound(f'Image {args.image} has no raw copy.')
     if args.format == 'json':
         shown = [output.as_dict(copy) for copy in found]
-        if tried is not None:
-            shown.append(_attempts_as_dict(args.image, tried))
-        output.print_json(shown)
-        return 0 if found else exceptions.NotFound.exit_code
-    for copy in found:
-        output.print_rows(('FIELD', 'VALUE'), list(_rows(copy)))
-    if tried is not None:
-        output.print_rows(
-            ('FIELD', 'VALUE'), _attempts_rows(args.image, tried)
-        )
-    return 0 if found else exceptions.NotFound.exit_code
-
-
-def _verdict(tried: Attempts) -> str:
-    return 'refused' if tried.refused else 'failed'
-
-
-def _attempts_rows(image_id: str, tried: Attempts) -> list[Sequence[str]]:
-    ago = humanize.naturaldelta(time.time() - tried.at)
-    return [
-        ('image', image_id),
-        ('last attempt', f'{_verdict(tried)} {ago} ago'),
-        ('attempts', str(tried.count)),
-        ('error', tried.error),
-    ]
-
-
-def _attempts_as_dict(image_id: str, tried: Attempts) -> dict[str, Any]:
-    return {
-        'image_id': image_id,
-        'status': 'error',
-        'last_attempt': _verdict(tried),
-        'attempts': tried.count,
-        'error': tried.error,
-        'age_seconds': round(time.time() - tried.at),
-    }
+        output.print_json([*shown, *(note.facts for note in notes)])
+    else:
+        for rows in [*map(_rows, found), *(note.rows for note in notes)]:
+            output.print_rows(('FIELD', 'VALUE'), list(rows))
+    return exit_status.DONE if found else exit_status.NOT_FOUND

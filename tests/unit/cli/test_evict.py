@@ -8,6 +8,7 @@ import pytest
 
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
+from glance_rawstore import lease
 from glance_rawstore import tally
 from glance_rawstore.lifecycle.states import Status
 from tests.contract.world import volumes
@@ -100,6 +101,17 @@ def test_force_trashes_what_clones_need(on_node, cloned, world, ioctx):
     assert 'waits in the trash for its last clone' in out
     assert len(world.trash()) == 1
     assert evicted.read(ioctx, ID) is not None
+
+
+def test_what_is_still_being_handed_on_is_kept(on_node, copied, world):
+    rbd_id = world.pool.rbd_id(f'{ID}_raw')
+    taken = lease.Lease(world.pool.ioctx, rbd_id, 30)
+    taken.acquire()
+
+    status, out, _ = on_node('evict', '--yes', ID)
+
+    taken.release()
+    assert (status, 'has not let go of it' in out) == (1, True)
 
 
 def test_what_is_protected_is_kept(on_node, copied, world):

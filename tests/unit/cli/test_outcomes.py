@@ -34,6 +34,14 @@ def test_an_error_with_one_does_not_keep_the_others(capsys):
     ]
 
 
+def test_what_is_no_id_does_nothing_to_the_terminal(capsys):
+    told = outcomes.Outcomes('text')
+
+    told.each(['\x1b[2Jx'], do)
+
+    assert '\x1b' not in capsys.readouterr().out
+
+
 def test_a_program_gets_all_at_the_end(capsys):
     told = outcomes.Outcomes('json')
 

@@ -2,14 +2,19 @@
 """``glance-rawstore show``"""
 
 import json
+import time
 import uuid
 
 import pytest
 
+from glance_rawstore import evicted
 from glance_rawstore import lease
+from glance_rawstore import orders
 from glance_rawstore import resuming
+from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
+from glance_rawstore.orders import Order
 from tests.contract.world import SIZE
 from tests.contract.world import volumes
 
@@ -109,3 +114,27 @@ def test_no_copy_ends_with_3_and_one_line(command, form):
 
     assert (status, out) == (3, '')
     assert err == f'glance-rawstore: Image {image_id} has no raw copy.\n'
+
+
+def test_why_there_is_none_is_told(world, command):
+    evicted_one, ordered = str(uuid.uuid4()), str(uuid.uuid4())
+    ioctx = world.pool.ioctx
+    evicted.note(ioctx, evicted_one, Evicted(time.time(), 'lru', 1 << 20))
+    orders.give(ioctx, ordered, Order(time.time(), 'req-1'))
+
+    status, out, _ = command('show', evicted_one)
+    lines = [' '.join(line.split()) for line in out.splitlines()]
+    assert status == 3
+    assert 'evicted a moment ago, by lru' in lines
+    assert 'freed 1.0 MiB' in lines
+
+    status, out, _ = command('show', ordered, '--format=json')
+    assert status == 3
+    assert json.loads(out) == [
+        {
+            'image_id': ordered,
+            'status': 'ordered',
+            'request_id': 'req-1',
+            'age_seconds': 0,
+        }
+    ]

@@ -120,6 +120,31 @@ def test_a_copy_is_made_here_evicted_brought_back_and_deleted(
     assert pool.objects('rbd_') == []
 
 
+def test_a_store_is_given_up_when_its_last_clone_is_gone(
+    cloud: Cloud, pool: Pool, small_image: Path, volumes: str
+) -> None:
+    tenant = Tenant(cloud)
+    image_id = tenant.make_copy(small_image)
+    before = original_facts(tenant.images.get(image_id))
+    child = f'{volumes}/child'
+    cloud.cluster.rbd('clone', f'{cloud.raw_pool}/{image_id}_raw@snap', child)
+
+    done = run(cloud, 'purge', '--store', 'raw', '--yes')
+    assert done.returncode == 1, done.stderr
+    assert f'stays             {image_id}  in the trash' in done.stdout
+    assert 'raw' not in tenant.locations(image_id)
+    cloud.cluster.rbd('rm', '--no-progress', child)
+
+    done = run(cloud, 'purge', '--store', 'raw', '--yes')
+    assert done.returncode == 0, done.stdout
+    assert 'Nothing is left of it.' in done.stdout
+    with raw_pool.RawPool.open(pool.settings) as opened:
+        left = {str(item.key) for item in opened.ioctx.list_objects()}
+    assert not [name for name in left if 'glance_rawstore' in name]
+    assert pool.names() == []
+    assert original_facts(tenant.images.get(image_id)) == before
+
+
 @pytest.mark.usefixtures('agent')
 def test_agents_make_what_a_file_names(
     cloud: Cloud, pool: Pool, small_image: Path, tmp_path: Path
@@ -205,28 +230,3 @@ def test_copies_are_compared_with_originals_in_any_store(
     assert found[tampered]['outcome'] == 'different'
     first = found[tampered]['first_difference_at_byte']
     assert first <= 5 << 20 < first + 512
-
-
-def test_a_store_is_given_up_when_its_last_clone_is_gone(
-    cloud: Cloud, pool: Pool, small_image: Path, volumes: str
-) -> None:
-    tenant = Tenant(cloud)
-    image_id = tenant.make_copy(small_image)
-    before = original_facts(tenant.images.get(image_id))
-    child = f'{volumes}/child'
-    cloud.cluster.rbd('clone', f'{cloud.raw_pool}/{image_id}_raw@snap', child)
-
-    done = run(cloud, 'purge', '--store', 'raw', '--yes')
-    assert done.returncode == 1, done.stderr
-    assert f'stays             {image_id}  in the trash' in done.stdout
-    assert 'raw' not in tenant.locations(image_id)
-    cloud.cluster.rbd('rm', '--no-progress', child)
-
-    done = run(cloud, 'purge', '--store', 'raw', '--yes')
-    assert done.returncode == 0, done.stdout
-    assert 'Nothing is left of it.' in done.stdout
-    with raw_pool.RawPool.open(pool.settings) as opened:
-        left = {str(item.key) for item in opened.ioctx.list_objects()}
-    assert not [name for name in left if 'glance_rawstore' in name]
-    assert pool.names() == []
-    assert original_facts(tenant.images.get(image_id)) == before

@@ -48,7 +48,10 @@ class Purging:
     def obstacles(self) -> Iterator[str]:
         """Who would make copies while we remove them."""
         if handover.attended(self._pool.ioctx):
-            yield 'An agent is running: stop the agents of all nodes.'
+            yield (
+                'An agent is running: stop the agents of all nodes. One that '
+                'was killed counts for half a minute.'
+            )
         for image_id in self._being_made():
             yield (
                 f'The copy of image {image_id} is being made: take raw_cache '

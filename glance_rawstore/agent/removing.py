@@ -24,6 +24,8 @@ from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.raw_copy import RawCopy
 from glance_rawstore.lifecycle.states import Status
 
+_WITHDRAWN = 'The raw copy is not wanted any more: an operator has said so.'
+
 
 class Removing:
     """Evict and delete.
@@ -130,21 +132,37 @@ class Removing:
         :raises NotFound: there is no copy
         """
         copy = self.copy(image_id)
-        catalog, ioctx = self._node.catalog, self._pool.ioctx
-        if unset:
-            self._unset(image_id)
-        for forget in (orders.forget, attempts.forget, evicted.forget):
-            forget(ioctx, image_id)
-        if not self.wished_for(image_id):
-            handover.take(ioctx, image_id)
+        self.withdraw(image_id, unset)
+        catalog = self._node.catalog
         catalog.remove_location(image_id, self._pool.url(image_id))
         gone = self._pool.delete(image_id)
         if gone:
-            budget.release(ioctx, copy.rbd_id)
+            budget.release(self._pool.ioctx, copy.rbd_id)
         catalog.tell(
             Event.DELETE, image_id, self._node.store.name, in_use=not gone
         )
         return gone
+
+    def ordered(self, image_id: str) -> bool:
+        """Whether an operator has ordered a copy that is not there yet."""
+        return orders.read(self._pool.ioctx, image_id) is not None
+
+    def withdraw(self, image_id: str, unset: bool) -> None:
+        """Forget what is noted of an image: order, attempts, eviction.
+
+        :param unset: as for :meth:`delete`
+        """
+        ioctx = self._pool.ioctx
+        if unset:
+            self._unset(image_id)
+        for forget in (orders.forget, attempts.forget, evicted.forget):
+            forget(ioctx, image_id)
+        if self.wished_for(image_id):
+            return
+        task_id = handover.offered(ioctx, image_id)
+        handover.take(ioctx, image_id)
+        if task_id:
+            self._node.catalog.fail_task(task_id, _WITHDRAWN)
 
     def _unset(self, image_id: str) -> None:
         """Have the image wish for no copy."""

@@ -4,6 +4,7 @@
 import argparse
 from typing import Any
 
+from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
@@ -63,7 +64,13 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
 
 
 def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
-    copy = removing.copy(image_id)
+    try:
+        copy = removing.copy(image_id)
+    except exceptions.NotFound:
+        if not removing.ordered(image_id):
+            raise
+        facts = {'bytes_used': 0, 'made_again': False}
+        return Outcome(image_id, 'to be deleted', 'ordered, not begun', facts)
     again = not args.unset and removing.wished_for(image_id)
     why = [f'{copy.status}, {output.size(copy.bytes_used)} used']
     if copy.children != ():
@@ -76,7 +83,13 @@ def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
 
 
 def _delete(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
-    gone = removing.delete(image_id, args.unset)
+    try:
+        gone = removing.delete(image_id, args.unset)
+    except exceptions.NotFound:
+        if not removing.ordered(image_id):
+            raise
+        removing.withdraw(image_id, args.unset)
+        return Outcome(image_id, 'withdrawn', 'it was ordered, not begun')
     again = removing.wished_for(image_id)
     why = [] if gone else ['waits in the trash for its last clone']
     if again:

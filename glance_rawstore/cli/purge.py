@@ -18,15 +18,15 @@ from glance_rawstore.cli.outcomes import Outcome
 _AFTERWARDS = """
 Nothing is left of it. In the configuration of every glance-api, take out
 
-  of [DEFAULT] enabled_backends             {store}:{driver}
-  the group                                 [{store}]
+  of [DEFAULT] enabled_backends                 {store}:{driver}
+  the group                                     [{store}]
 and, if this was the last raw store,
   of [image_import_opts] image_import_plugins   raw_cache
-  the group                                 [glance_rawstore]
-  of the paste pipeline                     raw_view
+  the group                                     [glance_rawstore]
+  of the paste pipeline                         raw_view
 
-and restart it; then the pool {pool} can be deleted. The property raw_cache of
-images means nothing any more and may stay."""
+and restart it. Then the pool {pool} can be deleted. The property
+raw_cache of images means nothing any more and may stay."""
 
 
 def add_parser(commands: Any) -> None:
@@ -89,10 +89,11 @@ def _purge(args: argparse.Namespace, store: stores.Store, purging: Any) -> int:
             ' '.join([*obstacles, 'Nothing was done; see --force.'])
         )
     used = output.size(sum(copy.bytes_used or 0 for copy in copies))
+    what = f'{len(doomed)} raw cop{"y" if len(doomed) == 1 else "ies"}'
     asking.confirm(
         args,
-        f'Give up the raw store {store.name}, and delete its {len(doomed)} '
-        f'raw copies, {used} used?',
+        f'Give up the raw store {store.name}, and delete its {what}, '
+        f'{used} used?',
     )
     told.each(doomed, lambda image_id: _delete(purging, image_id))
     purging.fail_tasks(doomed)

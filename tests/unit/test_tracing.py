@@ -37,6 +37,15 @@ def test_what_was_there_before_is_there_again():
     assert in_a_thread(convert)
 
 
+def test_what_a_thread_does_next_is_not_of_that_request():
+    def convert():
+        with tracing.logged_as('req-1'):
+            pass
+        return tracing.request_id()
+
+    assert in_a_thread(convert) is None
+
+
 def test_where_no_request_is_known_nothing_is_said():
     def convert():
         with tracing.logged_as(None):

@@ -139,3 +139,25 @@ def test_what_is_not_there_does_not_keep_the_others(on_node, copied):
     assert status == 3
     assert out.splitlines()[-1] == '2 not found, 1 deleted'
     copied.assert_nothing_is_left()
+
+
+def test_an_order_that_nobody_has_begun_is_withdrawn(on_node, work, world):
+    work.catalog.change(ID, properties={})
+    presence = handover.Presence(world.pool.ioctx)
+    presence.show()
+    on_node('convert', ID)
+
+    status, out, _ = on_node('delete', '--yes', ID)
+
+    presence.leave()
+    assert (status, out) == (
+        0,
+        f'withdrawn         {ID}  it was ordered, not begun\n',
+    )
+    (task,) = work.catalog.tasks.values()
+    assert (task.status, 'not wanted any more' in task.message) == (
+        'failure',
+        True,
+    )
+    assert handover.all_offered(world.pool.ioctx) == {}
+    assert on_node('reconcile', '--dry-run')[1] == 'nothing to do\n'

@@ -33,9 +33,10 @@ class Claim:
     """What a copy is expected to use, in bytes.
 
     :param rbd_id: internal id of the ``.part``, which is there
-    :param needed: the original's data, as qemu-img measures it. What is
-        written is never more, as that skips zeros; of a format that does not
-        tell where its data is, all of the disk.
+    :param needed: the original's data, as qemu-img measures it; of a format
+        that does not tell where its data is, all of the disk. No more is
+        written, but a copy counts its objects up to their last byte: some
+        percent more, where there are holes in them.
     :param done: of these, what a former worker has written already
     :param most: the virtual size
     """

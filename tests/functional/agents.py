@@ -87,8 +87,13 @@ class Agent:
 
 def run(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
     """Run ``glance-rawstore`` in a pipe."""
+    return run_with(cloud.conf, *args)
+
+
+def run_with(conf: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run it with that configuration."""
     return subprocess.run(
-        [PROGRAM, '--config-file', cloud.conf, *args],
+        [PROGRAM, '--config-file', conf, *args],
         capture_output=True,
         text=True,
         check=False,

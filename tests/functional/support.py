@@ -14,6 +14,7 @@ import tenacity
 from glanceclient import exc
 
 from glance_rawstore import attempts
+from glance_rawstore import budget
 from glance_rawstore import ceph
 from glance_rawstore import evicted
 from glance_rawstore import handover
@@ -202,6 +203,7 @@ class Pool:
             handover.OBJECT,
             uses.OBJECT,
             orders.OBJECT,
+            budget.OBJECT,
             evicted.OBJECT,
             tally.OBJECT,
         }

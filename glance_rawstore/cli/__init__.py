@@ -130,7 +130,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except Exception as exc:
+        if args.debug or not _is_of_database(exc):
+            raise
+        print(
+            f"glance-rawstore: Glance's database: {_first_line(exc)}",
+            file=sys.stderr,
+        )
+        return exit_status.FAILED
     return status
+
+
+def _is_of_database(exc: Exception) -> bool:
+    """Whether an error came out of oslo.db, which most commands never load."""
+    return type(exc).__module__.startswith(('oslo_db.', 'sqlalchemy.'))
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]
 
 
 def _flush() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import handover
+from glance_rawstore import inventory
 from glance_rawstore import orders
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
@@ -23,7 +24,6 @@ from glance_rawstore.cli import outcomes
 from glance_rawstore.cli import output
 from glance_rawstore.cli import progress
 from glance_rawstore.cli.outcomes import Outcome
-from glance_rawstore.lifecycle.states import Status
 
 #: Seconds after which a copy is given up that cannot be begun here, though
 #: nobody else makes it: longer than an image that was changed is left alone.
@@ -126,6 +126,7 @@ class _Command:
         return self._told.end()
 
     def _every(self) -> Iterator[str]:
+        there = {x for x, part in inventory.names(self._pool) if not part}
         for image in self._node.catalog.all_images():
             convertible = formats.convertible(
                 image.disk_format, image.container_format
@@ -134,7 +135,7 @@ class _Command:
                 continue
             if not wishes.mentioned(image.properties, default=True):
                 continue
-            if self._pool.status(image.image_id) is not Status.ACTIVE:
+            if image.image_id not in there:
                 yield image.image_id
 
     def _check(self, image_id: str) -> Outcome:
@@ -168,7 +169,13 @@ class _Command:
             follower = following.Follower(
                 self._node.catalog, self._pool, self._told.tell, shown
             )
-            follower.follow(image_ids, self._attendance, self._args.timeout)
+            try:
+                follower.follow(
+                    image_ids, self._attendance, self._args.timeout
+                )
+            except KeyboardInterrupt:
+                print('interrupted: the agents go on', file=sys.stderr)
+                raise
 
     def _attendance(self, _waiting: list[str]) -> None:
         """Say so when the agents leave: an agent hands over to the next."""

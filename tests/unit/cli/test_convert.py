@@ -7,6 +7,7 @@ import time
 import uuid
 
 import pytest
+from oslo_db.exception import DBConnectionError
 
 from glance_rawstore import attempts
 from glance_rawstore import evicted
@@ -156,6 +157,30 @@ def test_waiting_may_be_limited(on_node, work, agent):
     assert out.splitlines()[-1] == f'pending           {ID}  not yet made'
     (task,) = work.catalog.tasks.values()
     assert task.status == 'pending', 'an agent goes on'
+
+
+def test_interrupted_the_agents_go_on(on_node, work, agent, monkeypatch):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(following.time, 'sleep', interrupted)
+
+    status, _, err = on_node('convert', '--wait', ID)
+
+    assert (status, err) == (130, 'interrupted: the agents go on\n')
+    assert work.catalog.open_tasks() != []
+
+
+def test_a_database_that_is_away_is_told_in_a_line(on_node, work):
+    def away():
+        raise DBConnectionError(OSError('Connection refused'))
+
+    work.catalog.looked = away
+
+    status, out, err = on_node('convert', '--all', '--property=a=b')
+
+    assert (status, out) == (1, '')
+    assert err.splitlines()[-1].startswith("glance-rawstore: Glance's data")
 
 
 def test_interrupted_here_without_an_agent_nothing_is_left(

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: what it takes, what it says, how it ends."""
 
+import io
 import re
+import sys
 
 import pytest
 
 from glance_rawstore import cli
 from glance_rawstore import exceptions
 from glance_rawstore.cli import exit_status
+from glance_rawstore.cli import output
 
 COMMANDS = ('list', 'show', 'reap')
 IMAGES = ('convert', 'evict', 'delete', 'protect', 'unprotect')
@@ -157,3 +160,17 @@ def test_debug_shows_where_an_error_comes_from(tmp_path):
 
     with pytest.raises(exceptions.BadSetup):
         cli.main([f'--config-file={path}', '--debug', 'list'])
+
+
+def test_who_reads_no_further_is_no_error(command, world, monkeypatch):
+    world.copy()
+
+    def broken(*args, **kwargs):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(output, 'print_rows', broken)
+    monkeypatch.setattr(sys, 'stderr', io.StringIO())
+
+    status, _, _ = command('list')
+
+    assert status == 0

@@ -24,7 +24,8 @@ def add_parser(commands: Any) -> None:
         help='take copies away until somebody needs them again',
         description='Take copies away now, as eviction does when the store is '
         'full: the wish stays, and the copy is made again when a consumer '
-        'asks for it, or by "glance-rawstore convert". Copies that clones '
+        'asks for it, or by "glance-rawstore convert"; by that alone where '
+        'the image does not wish for one. Copies that clones '
         'need, which would free nothing, and protected ones are kept.',
     )
     choosing.add_arguments(parser, 'every active copy')
@@ -75,5 +76,7 @@ def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
 
 def _evict(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
     gone = removing.evict(image_id, args.force)
-    why = '' if gone else 'waits in the trash for its last clone'
-    return Outcome(image_id, 'evicted', why, {'in_trash': not gone})
+    why = [] if gone else ['waits in the trash for its last clone']
+    if not removing.wished_for(image_id):
+        why.append('the image does not wish for it: convert brings it back')
+    return Outcome(image_id, 'evicted', '; '.join(why), {'in_trash': not gone})

@@ -136,6 +136,14 @@ def test_what_is_not_there_ends_with_3(on_node, work, world):
     ]
 
 
+def test_one_that_nobody_wishes_for_is_not_brought_back(on_node, copied):
+    copied.catalog.change(ID, properties={})
+
+    _, out, _ = on_node('evict', '--yes', ID)
+
+    assert 'the image does not wish for it: convert brings it back' in out
+
+
 def test_a_full_pool_can_be_relieved(
     on_node, copied, world, ioctx, monkeypatch
 ):

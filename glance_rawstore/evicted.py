@@ -48,6 +48,15 @@ def _decoded(entries: dict[str, bytes]) -> dict[str, Evicted]:
     return {key: value for key, value in decoded if value is not None}
 
 
+def prepare(ioctx: Any) -> None:
+    """Have room for notes even when the pool is full.
+
+    :raises NoSpace: the pool is full, and there was never one
+    :raises CephUnavailable: the cluster does not answer
+    """
+    _TABLE.create(ioctx)
+
+
 def note(ioctx: Any, image_id: str, value: Evicted) -> None:
     """Note that an image's copy is evicted; before anything is done to it.
 

@@ -100,6 +100,7 @@ class Evictor:
         And have what is written down of the budget put right. Nothing where
         somebody else is at it, or there is no limit.
 
+        :raises NoSpace: the pool is full, and had no budget before
         :raises CephUnavailable: the cluster does not answer
         """
         limits = self._options.budget
@@ -107,6 +108,7 @@ class Evictor:
             return
         try:
             with budget.locked(self._pool.ioctx, _no_waiting):
+                evicted.prepare(self._pool.ioctx)
                 counted = budget.refresh(self._pool)
                 now = budget.summed(self._pool, limits, counted)
                 if now.excess():
@@ -136,7 +138,8 @@ class Evictor:
     def _evict_some(self, now: Budget, needed: int) -> None:
         ranked = self._ranked(now)
         if not arithmetic.chosen(ranked, now, needed):
-            LOG.warning(
+            LOG.log(
+                logging.WARNING if needed else logging.INFO,
                 'Raw copies: %s of %s are taken, %s more are wanted, and no '
                 'eviction makes room for it: %d copies could be evicted, of '
                 '%s',
@@ -162,7 +165,8 @@ class Evictor:
         usage = Usage(now.taken, now.limit or 0, now.high, now.low)
         ranked = policy.rank(offered, usage, self._clock())
         # Whatever somebody's own policy has come up with.
-        return [copy for copy in dict.fromkeys(ranked) if copy in offered]
+        allowed = set(offered)
+        return [copy for copy in dict.fromkeys(ranked) if copy in allowed]
 
     def _candidates(self) -> Iterator[Candidate]:
         used = uses.read_all(self._pool.ioctx)

@@ -57,6 +57,16 @@ class Table:
         except exceptions.NotFound:
             return []
 
+    def create(self, ioctx: Any) -> None:
+        """Have the object be there, for when the pool is full.
+
+        :raises NoSpace: it is already, and there is none
+        :raises CephUnavailable: the cluster does not answer
+        """
+        with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+            operation.new(ceph.rados.LIBRADOS_CREATE_IDEMPOTENT)
+            ioctx.operate_write_op(operation, self.name)
+
     def write(self, ioctx: Any, key: str, value: bytes) -> None:
         """Set an entry.
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore.agent import plan
 from glance_rawstore.agent.actions import Action
@@ -97,6 +98,9 @@ def reconcile(
             except Exception:
                 failed += 1
                 LOG.exception('Image %s could not be put right', image_id)
-        node.evictor(pool, told).relieve()
+        try:
+            node.evictor(pool, told).relieve()
+        except exceptions.RawStoreError as exc:
+            LOG.warning('The budget cannot be kept to: %s', exc)
     random.shuffle(wanted)
     return wanted, failed

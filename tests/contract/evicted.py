@@ -34,6 +34,18 @@ class EvictedContract:
 
         assert evicted.read_all(world.pool.ioctx) == {'two': TWO}
 
+    def test_what_was_prepared_has_room_in_a_full_pool(self, world):
+        evicted.prepare(world.pool.ioctx)
+        evicted.prepare(world.pool.ioctx)
+        world.fill()
+        try:
+            evicted.note(world.pool.ioctx, 'one', ONE)
+            evicted.prepare(world.pool.ioctx)
+        finally:
+            world.make_room()
+
+        assert evicted.read_all(world.pool.ioctx) == {'one': ONE}
+
 
 class DeleteOneContract:
     """A copy goes by its own id, so that no other one does."""

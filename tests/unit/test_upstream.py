@@ -17,6 +17,7 @@ import glance.gateway
 import glance.notifier
 import glance_store
 import pytest
+import sqlalchemy
 from glance.async_ import taskflow_executor
 from glance.async_.flows import api_image_import
 from glance.common import config as glance_config
@@ -28,6 +29,7 @@ from glance.db.sqlalchemy import api as database
 from glance.db.sqlalchemy import models
 from glance_store import driver
 from glance_store._drivers import rbd
+from sqlalchemy import orm
 
 from glance_rawstore import store
 from glance_rawstore.catalog import images
@@ -285,3 +287,34 @@ def test_an_import_notes_its_lock_and_its_stores_as_we_read_them():
 
     assert actions.IMPORTING_STORES_KEY == images._IMPORTING_TO
     assert f"'{images._IMPORT_LOCK}'" in lock
+
+
+def test_a_quota_counts_the_originals_size_for_each_location():
+    """As the manual says; neither a location's status in its metadata nor
+    what a copy uses is looked at.
+    """
+    engine = sqlalchemy.create_engine('sqlite://')
+    models.BASE.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        for image_id, rows in (('one', ['active']), ('two', ['active'] * 2)):
+            image = models.Image(
+                id=image_id,
+                owner='owner',
+                size=700,
+                status='active',
+                visibility='private',
+            )
+            session.add(image)
+            for number, status in enumerate([*rows, 'deleted']):
+                image.locations.append(
+                    models.ImageLocation(
+                        value=f'x://{number}',
+                        status=status,
+                        meta_data={'status': 'pending'},
+                    )
+                )
+        session.flush()
+
+        used = database._image_get_disk_usage_by_owner(None, session, 'owner')
+
+    assert used == 700 + 2 * 700

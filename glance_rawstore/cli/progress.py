@@ -87,6 +87,15 @@ class _Message(progress.ProgressColumn):
         return found if isinstance(found, text.Text) else text.Text('')
 
 
+#: What a line of a terminal shows.
+COLUMNS = (
+    progress.TextColumn('{task.description}', markup=False),
+    progress.BarColumn(20),
+    progress.TaskProgressColumn(),
+    _Message(),
+)
+
+
 @contextlib.contextmanager
 def shown(form: str) -> Iterator[Shown]:
     """What fits who looks.
@@ -100,11 +109,5 @@ def shown(form: str) -> Iterator[Shown]:
     elif not sys.stdout.isatty():
         yield Lines()
     else:
-        with progress.Progress(
-            progress.TextColumn('{task.description}', markup=False),
-            progress.BarColumn(20),
-            progress.TaskProgressColumn(),
-            _Message(),
-            transient=True,
-        ) as bars:
+        with progress.Progress(*COLUMNS, transient=True) as bars:
             yield Bars(bars)

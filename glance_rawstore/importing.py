@@ -14,7 +14,6 @@ from typing import Any
 from oslo_config import cfg
 
 from glance_rawstore import exceptions
-from glance_rawstore.lifecycle.events import Event
 
 LOG = logging.getLogger(__name__)
 
@@ -102,14 +101,14 @@ def tell_deleted(
     :param context: of the request that deletes it
     :param in_use: clones keep it in the trash
     """
-    from glance_rawstore.catalog import Catalog
+    from glance_rawstore.catalog import notices
 
     try:
-        Catalog(conf).tell(
-            Event.DELETE,
-            image_id,
-            store,
-            getattr(context, 'request_id', None),
+        notices.tell_deleted(
+            conf,
+            image_id=image_id,
+            store=store,
+            request_id=getattr(context, 'request_id', None),
             in_use=in_use,
         )
     except Exception as exc:

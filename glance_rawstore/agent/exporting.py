@@ -14,6 +14,7 @@ import prometheus_client
 from prometheus_client import core
 from prometheus_client import registry
 
+from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.agent import collecting
@@ -79,11 +80,17 @@ class Endpoint(registry.Collector):
     def serve(self, address: str, port: int) -> None:
         """Answer from now on, in threads of its own.
 
-        :raises OSError: the address or the port cannot be had
+        :raises BadSetup: the address or the port cannot be had
         """
         asked = registry.CollectorRegistry(auto_describe=False)
         asked.register(self)
-        prometheus_client.start_http_server(port, address, asked)
+        try:
+            prometheus_client.start_http_server(port, address, asked)
+        except OSError as exc:
+            raise exceptions.BadSetup(
+                f'Prometheus cannot be answered at {address}, port {port}: '
+                f'{exc.strerror}. See metrics_address and metrics_port.'
+            ) from exc
         LOG.info('Metrics are at http://%s:%d/metrics', address, port)
 
     def look(self) -> None:

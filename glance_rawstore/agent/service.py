@@ -164,9 +164,8 @@ class Reconciler(_Loop):
         self._conversions.offer(wanted)
 
     def _listen(self, node: Node, conversions: Conversions) -> None:
-        if node.policy.makes:
-            self._listener = Listener(node.store.rbd, conversions.offer)
-            self._listener.start()
+        self._listener = Listener(node.store.rbd, conversions.offer)
+        self._listener.start()
 
     def terminate(self) -> None:
         """End soon; what is converted is handed over.

@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notifications about copies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import glance.notifier
 from glance.common import exception as glance_exception
+from oslo_config import cfg
 
 from glance_rawstore import tracing
 from glance_rawstore.catalog.database import Database
 from glance_rawstore.catalog.sender import SENDER
 from glance_rawstore.lifecycle.events import Event
+
+
+def _send(event: Event, payload: Callable[[], Mapping[str, Any]]) -> None:
+    notify = SENDER.error if event is Event.ERROR else SENDER.info
+    # Private, but what heeds disabled_notifications.
+    glance.notifier._send_notification(notify, str(event), payload)
 
 
 class Notices(Database):
@@ -37,13 +44,9 @@ class Notices(Database):
             'request_id': request_id or tracing.request_id(),
             **facts,
         }
-        notify = SENDER.error if event is Event.ERROR else SENDER.info
-        # Private, but what heeds disabled_notifications.
-        glance.notifier._send_notification(
-            notify, str(event), lambda: self._with_owner(said)
-        )
+        _send(event, lambda: self.with_owner(said))
 
-    def _with_owner(self, said: Mapping[str, Any]) -> dict[str, Any]:
+    def with_owner(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """The same, with the image's owner: of a deleted one as well."""
         try:
             found = self._db.image_get(
@@ -52,3 +55,11 @@ class Notices(Database):
         except glance_exception.NotFound:
             return {**said, 'owner': None}
         return {**said, 'owner': found['owner']}
+
+
+def tell_deleted(conf: cfg.ConfigOpts, **said: Any) -> None:
+    """Notify of a deletion; all of the work is done in the background.
+
+    :param said: as for :meth:`Notices.tell`
+    """
+    _send(Event.DELETE, lambda: Notices(conf).with_owner(said))

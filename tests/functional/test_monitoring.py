@@ -18,6 +18,8 @@ from glance_rawstore import rights
 from tests.cloud import Cloud
 from tests.functional import agents
 from tests.functional.agents import Agent
+from tests.functional.prometheus import Prometheus
+from tests.functional.prometheus import dashboard
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
@@ -71,8 +73,11 @@ def watched(cloud: Cloud, tmp_path: Path) -> Iterator[Watched]:
         'metrics_port': port,
         'metrics_interval': 1,
     }
+    budget = {'raw': {'raw_cache_budget': '10GiB'}}
     with (
-        agents.configured(cloud, tmp_path, 'watched', **options) as conf,
+        agents.configured(
+            cloud, tmp_path, 'watched', others=budget, **options
+        ) as conf,
         Agent(cloud, tmp_path, conf) as agent,
     ):
         yield Watched(agent, port)
@@ -131,6 +136,43 @@ def _check_names(text: str) -> None:
 def tenant(cloud: Cloud) -> Tenant:
     """The tenant who imports."""
     return Tenant(cloud)
+
+
+#: Queries of the dashboard that have no answer where all is well.
+SILENT = {
+    'Oldest: {{store}} pending',
+    'Oldest: {{store}} pending_delete',
+    'Failed per hour: {{store}} {{reason}}',
+    'Failed per hour: {{store}} lease lost',
+    'Evicted per hour: {{store}} {{policy}}',
+    'Bytes evicted per hour: {{store}} {{policy}}',
+}
+
+
+def test_a_real_prometheus_answers_every_query_of_the_dashboard(
+    watched: Watched, tenant: Tenant, small_image: Path, tmp_path: Path
+) -> None:
+    """With a copy made while it looks; and no alert is raised."""
+    with Prometheus(tmp_path / 'prometheus', watched.port) as prometheus:
+        made = 'glance_rawstore_conversion_written_bytes_total'
+        await_true(lambda: prometheus.query(made), 'it scrapes')
+        tenant.make_copy(small_image)
+        await_true(
+            lambda: prometheus.query(f'increase({made}[1h]) > 0'),
+            'it has seen a copy being made',
+        )
+
+        found = {
+            name: prometheus.query(expression)
+            for name, expression in dashboard('raw').items()
+        }
+
+        assert {name for name, samples in found.items() if not samples} == (
+            SILENT
+        )
+        (group,) = prometheus.get('rules')['groups']
+        assert {rule['health'] for rule in group['rules']} == {'ok'}
+        assert prometheus.get('alerts')['alerts'] == []
 
 
 def notifications(cloud: Cloud, image_id: str) -> list[dict[str, Any]]:

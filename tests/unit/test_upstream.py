@@ -146,6 +146,7 @@ def test_the_driver_is_found_by_url_and_by_name():
             glance.notifier._send_notification,
             '(notify, notification_type, payload)',
         ),
+        (glance.notifier.Notifier.warn, '(self, event_type, payload)'),
         (glance.notifier.Notifier.info, '(self, event_type, payload)'),
         (glance.notifier.Notifier.error, '(self, event_type, payload)'),
         (glance_store.register_store_opts, '(conf, reserved_stores=None)'),

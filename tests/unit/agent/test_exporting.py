@@ -29,11 +29,11 @@ class Scraper:
         store = stores.Store('raw', 'rawrbd', -1000, world.settings)
         self.passes = Passes()
         self.endpoint = Endpoint(store, 5, Limits(), self.passes)
-        self._port = free_port()
-        self.endpoint.serve('127.0.0.1', self._port)
+        self.port = free_port()
+        self.endpoint.serve('127.0.0.1', self.port)
 
     def text(self):
-        url = f'http://127.0.0.1:{self._port}/metrics'
+        url = f'http://127.0.0.1:{self.port}/metrics'
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.read().decode()
 
@@ -138,6 +138,18 @@ def test_passes_of_other_processes_are_told(scraper):
     last = found[f'{prefix}last_success_timestamp_seconds', 'reconcile']
     assert last == 1000
     assert found[f'{prefix}failures_total', 'reap'] == 0
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_change(world, scraper):
+    other = Endpoint(
+        stores.Store('raw', 'rawrbd', -1000, world.settings),
+        5,
+        Limits(),
+        Passes(),
+    )
+
+    with pytest.raises(exceptions.BadSetup, match='metrics_port'):
+        other.serve('127.0.0.1', scraper.port)
 
 
 def test_names_are_given_once():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loops: they wake, call what decides, and sleep."""
 
+import dataclasses
 import logging
 import threading
 
@@ -165,3 +166,18 @@ def test_what_waits_for_a_worker_is_counted(work, node):
     queue = reconciling.Queue()
     reconciling.reconcile(node, seen=queue.see)
     assert queue.length == 0
+
+
+def test_an_agent_of_another_raw_store_is_seen_as_well(
+    work, node, run, monkeypatch
+):
+    """Though copies are made in the first one alone."""
+    policy = dataclasses.replace(node.policy, makes=False)
+    other = dataclasses.replace(node, policy=policy)
+    monkeypatch.setattr(Node, 'start', lambda files, store: other)
+
+    run(service.Reconciler(0, Passes(), [], 'raw', 600))
+
+    eventually(
+        lambda: handover.agents(work.world.pool.ioctx) == 1, 'it is there'
+    )

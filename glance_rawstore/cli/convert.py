@@ -183,7 +183,10 @@ class _Command:
         if now - self._looked < _ATTENDANCE:
             return
         self._looked = now
-        attended = handover.attended(self._pool.ioctx)
+        try:
+            attended = handover.attended(self._pool.ioctx)
+        except exceptions.CephUnavailable:
+            return  # as who looks at the copies tells
         if self._attended and not attended:
             print('no agent is there any more: waiting', file=sys.stderr)
         self._attended = attended

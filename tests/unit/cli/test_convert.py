@@ -118,6 +118,41 @@ def test_waiting_follows_the_agent_to_its_end(on_node, work, works, ioctx):
     assert handover.all_offered(ioctx) == orders.read_all(ioctx) == {}
 
 
+def test_a_cluster_that_is_away_for_a_while_does_not_end_the_waiting(
+    on_node, world, works, monkeypatch
+):
+    work_on = following.time.sleep
+    naps = []
+
+    def sleep(seconds):
+        naps.append(seconds)
+        world.cluster.away = len(naps) < 3
+        if not world.cluster.away:
+            work_on(seconds)
+
+    monkeypatch.setattr(following.time, 'sleep', sleep)
+    monkeypatch.setattr(convert, '_ATTENDANCE', 0.0)
+
+    status, out, err = on_node('convert', '--wait', ID)
+
+    assert status == 0
+    assert err.count('did not answer') == 2
+    assert 'The raw copy is ready' in out
+
+
+def test_agents_that_leave_are_missed_once(on_node, world, agent, monkeypatch):
+    def sleep(seconds):
+        world.pass_time(handover.DURATION + 1)
+
+    monkeypatch.setattr(following.time, 'sleep', sleep)
+    monkeypatch.setattr(convert, '_ATTENDANCE', 0.0)
+
+    status, _, err = on_node('convert', '--timeout=0.1', ID)
+
+    assert status == 1
+    assert err == 'no agent is there any more: waiting\n'
+
+
 def test_what_cannot_be_converted_ends_with_1_and_why(on_node, work, works):
     work.catalog.add(ID, b'no qcow2'.ljust(5000), updated_at=1.0)
 

@@ -139,10 +139,9 @@ class Evictor:
         ranked = self._ranked(now)
         if not arithmetic.chosen(ranked, now, needed):
             LOG.log(
-                logging.WARNING if needed else logging.INFO,
-                'Raw copies: %s of %s are taken, %s more are wanted, and no '
-                'eviction makes room for it: %d copies could be evicted, of '
-                '%s',
+                logging.WARNING if now.lacking(needed) else logging.INFO,
+                'Raw copies: %s of %s are taken, %s more are wanted, and '
+                'nothing is evicted: %d copies could be, of %s',
                 _text(now.taken),
                 _text(now.limit or 0),
                 _text(needed),

@@ -136,6 +136,15 @@ class CapacityContract:
     def test_it_is_what_is_free(self, world):
         assert world.pool.capacity() > 10 * MIB
 
+    def test_it_is_the_quota_where_there_is_one(self, world):
+        world.set_quota(40 * MIB)
+        try:
+            found = budget.read(world.pool, Limits(percent=50))
+        finally:
+            world.set_quota(0)
+
+        assert found.limit == 20 * MIB
+
     def test_percents_are_of_it(self, world):
         whole = budget.read(world.pool, Limits(percent=100)).limit
         tenth = budget.read(world.pool, Limits(percent=10)).limit

@@ -63,6 +63,10 @@ class World(abc.ABC):
         """Have it take data again."""
 
     @abc.abstractmethod
+    def set_quota(self, size: int) -> None:
+        """Limit the raw pool to so many bytes; 0 for no quota."""
+
+    @abc.abstractmethod
     def away(self) -> contextlib.AbstractContextManager[RawPool]:
         """The pool of a node that waits little, while nothing answers."""
 

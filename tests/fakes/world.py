@@ -81,6 +81,9 @@ class FakeWorld(World):
     def make_room(self) -> None:
         self.cluster.pools[RAW_POOL].full = False
 
+    def set_quota(self, size: int) -> None:
+        self.cluster.pools[RAW_POOL].quota = size
+
     @contextlib.contextmanager
     def away(self) -> Iterator[RawPool]:
         self.cluster.away = True

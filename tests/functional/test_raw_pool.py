@@ -135,6 +135,9 @@ class RealWorld(World):
         self._cluster.set_quota(RAW, 0)
         eventually(lambda: not self._is_full(), 'the pool has room', 60)
 
+    def set_quota(self, size: int) -> None:
+        self._cluster.set_quota(RAW, size)
+
     def _is_full(self) -> bool:
         try:
             self.pool.ioctx.append('contract_probe', b'?')

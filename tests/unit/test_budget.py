@@ -32,12 +32,6 @@ class TestAdmission(AdmissionContract):
     """In memory."""
 
 
-def test_a_quota_is_what_the_pool_can_hold(world):
-    world.cluster.pools[RAW_POOL].quota = 40 * MIB
-
-    assert budget.read(world.pool, Limits(percent=50)).limit == 20 * MIB
-
-
 def test_without_a_quota_it_is_what_is_stored_and_free(world):
     world.cluster.pools[RAW_POOL].stored = 30 * MIB
     world.cluster.free = 10 * MIB

@@ -125,10 +125,14 @@ class Follower:
         if found.active and (ended or not found.is_open):
             self._end(Outcome(image_id, 'active', found.message))
         elif ended or self._given_up(image_id, found):
-            why = found.message or 'Nobody makes it.'
+            # What was made here has its own task, and so has an order; but
+            # where nothing was begun, the last task is that of another time.
+            told = ended or not self._patience
+            why = (found.message if told else '') or 'Nobody makes it.'
             self._end(Outcome(image_id, 'failed', why, status=1))
         else:
-            self._shown.update(image_id, found.percent, found.message)
+            message = found.message if found.is_open else 'Waiting.'
+            self._shown.update(image_id, found.percent, message)
 
     def _given_up(self, image_id: str, found: Look) -> bool:
         """Whether nobody has been at it for too long."""

@@ -174,7 +174,9 @@ def test_the_same_here(on_node, work):
 
 
 def test_what_nobody_makes_is_given_up_in_the_end(on_node, work):
-    """An import that holds the image does not end."""
+    """An import that holds the image does not end; a copy was made before."""
+    work.run()
+    on_node('evict', '--yes', ID)
     work.catalog.change(
         ID, properties={'raw_cache': 'true', 'os_glance_import_task': 'x'}
     )
@@ -182,7 +184,10 @@ def test_what_nobody_makes_is_given_up_in_the_end(on_node, work):
     status, out, _ = on_node('convert', '--here', ID)
 
     assert status == 1
-    assert f'failed            {ID}  Nobody makes it.' in out
+    assert out.splitlines() == [
+        f'               -  {ID}  Waiting.',
+        f'failed            {ID}  Nobody makes it.',
+    ]
 
 
 def test_waiting_may_be_limited(on_node, work, agent):

@@ -80,9 +80,12 @@ def refresh(pool: RbdPool) -> dict[str, Entry]:
     found = _true(pool, known)
     for rbd_id in known.keys() - found.keys():
         _TABLE.remove(pool.ioctx, rbd_id)
-    for rbd_id, entry in found.items():
-        if known.get(rbd_id) != entry:
-            put(pool.ioctx, rbd_id, entry)
+    changed = {
+        rbd_id: budget.encode(entry)
+        for rbd_id, entry in found.items()
+        if known.get(rbd_id) != entry
+    }
+    _TABLE.write_all(pool.ioctx, changed)
     return found
 
 

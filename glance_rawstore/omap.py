@@ -75,6 +75,16 @@ class Table:
         """
         ceph.write_omap(ioctx, self.name, key, value)
 
+    def write_all(self, ioctx: Any, entries: Mapping[str, bytes]) -> None:
+        """Set entries, many at once; raises what :meth:`write` does."""
+        names = tuple(entries)
+        for start in range(0, len(names), _PAGE):
+            keys = names[start : start + _PAGE]
+            values = tuple(entries[key] for key in keys)
+            with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+                ioctx.set_omap(operation, keys, values)
+                ioctx.operate_write_op(operation, self.name)
+
     def change(
         self, ioctx: Any, before: Mapping[str, bytes], after: dict[str, bytes]
     ) -> bool:

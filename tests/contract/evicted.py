@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is noted of evictions, in any raw pool."""
 
+import pytest
+
+from glance_rawstore import ceph
 from glance_rawstore import evicted
 from glance_rawstore.lifecycle.evicted import Evicted
+from tests.contract.world import DATA
+from tests.contract.world import volumes
 
 ONE = Evicted(17.5, 'lru', 4096, '5e1')
 TWO = Evicted(18.0, 'operator', 1)
@@ -55,6 +60,22 @@ class DeleteOneContract:
 
         assert world.pool.delete_one(image_id, rbd_id) is True
         assert world.names() == world.trash() == []
+
+    @pytest.mark.parametrize('clone_format', [1, 2])
+    def test_who_has_cloned_it_keeps_the_clone(self, world, clone_format):
+        """And the copy goes with the last one of these."""
+        image_id, rbd_id = world.copy()
+        with volumes(world, clone_format) as consumer:
+            consumer.clone(image_id, 'child')
+
+            assert world.pool.delete_one(image_id, rbd_id) is False
+
+            assert consumer.read('child') == DATA
+            assert world.names() == []
+            with pytest.raises(ceph.rbd.ImageNotFound):
+                consumer.clone(image_id, 'too-late')
+        assert world.pool.delete_one(image_id, rbd_id) is True
+        assert world.trash() == []
 
     def test_one_that_was_made_since_stays(self, world):
         image_id, old = world.copy()

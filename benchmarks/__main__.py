@@ -73,6 +73,16 @@ def _arguments() -> argparse.Namespace:
         help='time image_conversion with rbd_thin_provisioning too',
     )
     parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='leave out image_conversion, what imports cost, and clones',
+    )
+    parser.add_argument(
+        '--stored',
+        action='store_true',
+        help='time a Glance with convert_staged = false too',
+    )
+    parser.add_argument(
         '--only',
         choices=_PARTS,
         help='imports: raw copies, what they cost, and their clones; '
@@ -170,7 +180,8 @@ def _measure(options: argparse.Namespace) -> results.Result:
             _say('warming up')
             _warm_up(stage, directory)
             _rounds(stage, result)
-            _costs(stage, result)
+            if not options.quick:
+                _costs(stage, result)
         if 'volumes' in parts:
             _volumes(stage, result)
         if 'view' in parts:
@@ -186,7 +197,9 @@ def _glances(
 ) -> tuple[str, ...]:
     """Those that take part; the raw view and the agent have their own."""
     if 'imports' in parts:
-        return (*bed.USUAL, bed.THIN) if options.thin else bed.USUAL
+        more = [bed.THIN] * options.thin + [bed.STORED] * options.stored
+        usual = (bed.OURS, bed.ALONE) if options.quick else bed.USUAL
+        return (*usual, *more)
     return (bed.OURS, bed.ALONE) if 'volumes' in parts else ()
 
 

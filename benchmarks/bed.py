@@ -29,6 +29,7 @@ ALONE = 'alone'
 CONVERSION = 'conversion'
 THIN = 'thin'
 OURS = 'ours'
+STORED = 'stored'
 USUAL = (OURS, ALONE, CONVERSION)
 
 _CONVERT = {
@@ -41,10 +42,13 @@ _CONVERT = {
 # the thin one does not, which is the least favourable comparison for us.
 _OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     OURS: {},
+    STORED: {'glance_rawstore': {'convert_staged': False}},
     ALONE: {},
     CONVERSION: _CONVERT,
     THIN: {**_CONVERT, 'ceph': {'rbd_thin_provisioning': True}},
 }
+# Those that have our store, plugin and filter.
+_WITH_US = frozenset({OURS, STORED})
 _QUIET = {'DEFAULT': {'debug': False}}
 
 
@@ -83,8 +87,8 @@ class Bed(contextlib.ExitStack):
         cloud = Cloud(
             self.cluster,
             {**self._log, **_OPTIONS[name]},
-            plugins=name == OURS,
-            filters=config.RAW_VIEW if name == OURS else None,
+            plugins=name in _WITH_US,
+            filters=config.RAW_VIEW if name in _WITH_US else None,
             prefix=f'{name}_',
             region=name,
             keystone=self.keystone,
@@ -101,7 +105,7 @@ class Bed(contextlib.ExitStack):
         pools = [POOL]
         for name, cloud in self.clouds.items():
             pools.append(cloud.images_pool)
-            if name == OURS:
+            if name in _WITH_US:
                 pools.append(cloud.raw_pool)
         self.cluster.empty_pool(*pools)
         os.sync()

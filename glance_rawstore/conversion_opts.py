@@ -38,6 +38,17 @@ Conversions that run at once on one node, counted over all processes that
 share ``scratch_dir``. More wait as ``pending`` tasks.
 """,
     ),
+    cfg.BoolOpt(
+        'convert_staged',
+        default=True,
+        help="""
+Begin to convert while an import stores the original, from the staged file,
+if that is on this node and one of ``max_conversions`` is free at once. The
+copy is ready sooner. The file takes space in the staging directory until it is
+converted, though it has no name any more: at most ``max_conversions`` of them.
+Otherwise, and with false, the original is converted when it is stored.
+""",
+    ),
     cfg.IntOpt(
         'conversion_address_space',
         default=4096,
@@ -77,14 +88,14 @@ Requests that one conversion keeps under way to Ceph (``qemu-img -m``).
     ),
     cfg.IntOpt(
         'conversion_nice',
-        default=10,
+        default=19,
         min=0,
         max=19,
         help="""
 How far qemu-img gives way to other processes of the node in processor time,
 such as uploads and Ceph's own: its nice value is raised by so much. 0 not at
-all; 10 leaves it a tenth of another's share where both want a core; with 19 it
-has next to nothing while others are busy. No unit.
+all; 10 leaves it a tenth of another's share where both want a core; 19, a
+seventieth. No unit.
 """,
     ),
     cfg.StrOpt(

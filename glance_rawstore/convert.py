@@ -2,15 +2,20 @@
 """The edge to qemu-img: one runner that no call can get around.
 
 It always names format and protocol, always limits address space and CPU
-time, always ties the child's life to ours, and can always be stopped.
+time, always ties the child's life to ours, and can always be stopped. A hash
+is computed by a child as well: one that gives way to others as qemu-img does.
+A thread that did would hold Python's lock now and then while it waits for the
+processor, and all others with it.
 """
 
 import dataclasses
 import json
 import logging
+import math
 import os
 import re
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from oslo_concurrency import processutils
@@ -34,6 +39,14 @@ _WRITE_THROUGH = '--rbd_cache_writethrough_until_flush=true'
 
 _IDENTICAL = 'Images are identical'
 _MISMATCH = re.compile(r'Content mismatch at offset (\d+)')
+
+
+#: What hashes, by hashlib's name of the algorithm (coreutils).
+HASHES = {
+    **{name: f'{name}sum' for name in ('md5', 'sha1', 'sha224', 'sha256')},
+    **{name: f'{name}sum' for name in ('sha384', 'sha512')},
+    'blake2b': 'b2sum',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,25 +161,53 @@ class QemuImg:
         calls: child.Callbacks,
         good: tuple[int, ...] = (0,),
     ) -> str:
-        watch = child.Watch(self._limits.stall, calls)
-        try:
-            processutils.execute(
-                *child.within(self._limits),
-                'qemu-img',
-                *args,
-                check_exit_code=good,
-                env_variables=_environment(),
-                on_execute=watch.start,
-                on_completion=watch.finish,
-            )
-        except processutils.ProcessExecutionError as exc:
-            raise watch.why() or _failed(exc) from exc
-        except OSError as exc:
-            LOG.error('qemu-img cannot be started: %s', exc)
-            raise exceptions.ConversionFailed(
-                'The conversion program could not be started.'
-            ) from exc
-        return watch.output
+        return _run(('qemu-img', *args), self._limits, calls, good)
+
+
+def digest(
+    path: str,
+    algorithm: str,
+    limits: child.Limits,
+    stop: Callable[[], Exception | None],
+) -> str:
+    """Hash of a file in hex, as hashlib tells it.
+
+    :param algorithm: one of :data:`HASHES`
+    :param stop: as in :class:`child.Callbacks`
+    :raises ConversionFailed: it cannot be read
+    :raises Exception: what ``stop`` returned
+    """
+    # It tells nothing before its end, so it cannot be seen to stall.
+    patient = dataclasses.replace(limits, stall=math.inf)
+    calls = child.Callbacks(stop=stop)
+    return _run((HASHES[algorithm], '--', path), patient, calls).split()[0]
+
+
+def _run(
+    command: tuple[str, ...],
+    limits: child.Limits,
+    calls: child.Callbacks,
+    good: tuple[int, ...] = (0,),
+) -> str:
+    """Run a child; what it wrote to stdout."""
+    watch = child.Watch(limits.stall, calls)
+    try:
+        processutils.execute(
+            *child.within(limits),
+            *command,
+            check_exit_code=good,
+            env_variables=_environment(),
+            on_execute=watch.start,
+            on_completion=watch.finish,
+        )
+    except processutils.ProcessExecutionError as exc:
+        raise watch.why() or _failed(command[0], exc) from exc
+    except OSError as exc:
+        LOG.error('%s cannot be started: %s', command[0], exc)
+        raise exceptions.ConversionFailed(
+            'The conversion program could not be started.'
+        ) from exc
+    return watch.output
 
 
 def _environment() -> dict[str, str]:
@@ -184,11 +225,12 @@ def _data(measured: dict[str, Any], size: int) -> int:
 
 
 def _failed(
+    program: str,
     exc: processutils.ProcessExecutionError,
 ) -> exceptions.ConversionFailed:
-    """Put a qemu-img failure into a sentence; the details go to the log."""
+    """Put a child's failure into a sentence; the details go to the log."""
     code, stderr = exc.exit_code, str(exc.stderr)
-    LOG.warning('qemu-img ended with %s: %s', code, stderr.strip()[-2000:])
+    LOG.warning('%s ended with %s: %s', program, code, stderr.strip()[-2000:])
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
         return exceptions.NoSpace()
     if code in _NOT_STARTED or stderr.startswith(_WRAPPERS):

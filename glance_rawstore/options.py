@@ -25,6 +25,7 @@ class Options:
     :param object_size: of the copies, in bytes
     :param slice_size: data of a slice, in bytes
     :param use_half_life: seconds in which a use loses half of its weight
+    :param staged: convert from the staged file, where that can be done
     :param nice: see :class:`child.Limits`, as of ``io_class``
     :param by_default: a copy of every convertible image is wished for
     :param budget: what all copies may use
@@ -49,7 +50,8 @@ class Options:
     retry_limit: int = 5
     slice_size: int = units.Gi
     use_half_life: int = 3 * 24 * 3600
-    nice: int = 10
+    nice: int = 19
+    staged: bool = True
     io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
     budget: Limits = dataclasses.field(default_factory=Limits)
     eviction_policy: str = 'lru'
@@ -85,6 +87,7 @@ class Options:
             retry_limit=ours.retry_limit,
             slice_size=ours.slice_size * units.Mi,
             nice=ours.conversion_nice,
+            staged=ours.convert_staged,
             io_class=conversion_opts.IO_CLASSES[ours.conversion_io_priority],
             use_half_life=stores.option(
                 conf, store, 'raw_cache_use_half_life', 3 * 24 * 3600

@@ -14,6 +14,8 @@ from typing import IO
 
 #: Seconds between tries for a slot.
 _RETRY = 1.0
+#: Locked, shared, by everybody who waits for a slot.
+_WAITING = 'raw-conversion-waiting.lock'
 
 
 def _try(directory: str, count: int) -> IO[bytes] | None:
@@ -30,6 +32,33 @@ def _try(directory: str, count: int) -> IO[bytes] | None:
 
 
 @contextlib.contextmanager
+def _waiting(directory: str) -> Iterator[None]:
+    """Let others see that somebody waits for a slot."""
+    with open(os.path.join(directory, _WAITING), 'ab') as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def _nobody_waits(directory: str) -> bool:
+    with open(os.path.join(directory, _WAITING), 'ab') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def at_once(directory: str, count: int) -> IO[bytes] | None:
+    """A slot that is free, and that nobody waits for; None without one.
+
+    :param directory: as for :func:`slot`, as ``count``
+    :returns: to be closed when it is not needed any more
+    """
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    return _try(directory, count) if _nobody_waits(directory) else None
+
+
+@contextlib.contextmanager
 def slot(
     directory: str, count: int, wait: Callable[[float], None]
 ) -> Iterator[None]:
@@ -40,7 +69,10 @@ def slot(
     :param wait: sleeps that many seconds; ends the waiting by raising
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    while (file := _try(directory, count)) is None:
-        wait(_RETRY)
+    file = _try(directory, count)
+    if file is None:
+        with _waiting(directory):
+            while (file := _try(directory, count)) is None:
+                wait(_RETRY)
     with file:
         yield

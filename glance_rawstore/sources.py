@@ -59,15 +59,18 @@ class FileSource:
     """An original in a file, which may have no name.
 
     :param file: open binary file; it must stay open while qemu-img runs
+    :param locking: have qemu keep others from opening it for writing
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], locking: bool = True) -> None:
         self._file = file
         # A file without a name has this one for as long as we hold it.
         path = f'/proc/{os.getpid()}/fd/{file.fileno()}'
         if isinstance(file.name, str):
             path = file.name
         self.node: nodes.Node = {'driver': 'file', 'filename': path}
+        if not locking:
+            self.node['locking'] = 'off'
         self.size = os.fstat(file.fileno()).st_size
 
     def watchers(self) -> set[str]:
@@ -115,7 +118,7 @@ def _check_free(directory: str, needed: int) -> None:
         )
 
 
-def _others_may_look() -> bool:
+def others_may_look() -> bool:
     """Whether qemu-img can reach our files by way of ``/proc``.
 
     It cannot when the process has changed its user itself, as uWSGI does
@@ -136,7 +139,7 @@ def spool(directory: str, expected: int) -> 'Iterator[IO[bytes]]':
     _check_free(directory, expected)
     # Unbuffered: what does not fit must show at once, not when closing.
     make: Any = tempfile.TemporaryFile
-    if not _others_may_look():
+    if not others_may_look():
         make = tempfile.NamedTemporaryFile
     with make(dir=directory, prefix=SPOOL_PREFIX, buffering=0) as file:
         # One with a name that nobody has locked is of a dead process. Shared,

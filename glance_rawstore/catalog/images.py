@@ -68,6 +68,11 @@ class Image:
 class Images(Database):
     """Images, and the locations of their copies."""
 
+    @property
+    def hashing_algorithm(self) -> str:
+        """By which Glance hashes what it stores; name for hashlib."""
+        return str(self._conf.hashing_algorithm)
+
     def image(self, image_id: str) -> Image | None:
         """Facts of an image, or None when it is gone."""
         try:

@@ -25,11 +25,10 @@ from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import Step
+from glance_rawstore.tasks.step import give_up_head_start
 from glance_rawstore.tasks.step import insist
+from glance_rawstore.tasks.step import patience
 from glance_rawstore.tasks.step import reason
-
-#: Seconds after which Ceph drops the watch of a dead client, and some more.
-_WATCH_TIMEOUT = 45.0
 
 
 class Reserve(Step):
@@ -44,9 +43,12 @@ class Reserve(Step):
         :raises CopyExists: it is made already
         """
         pool = self.job.raw_pool
-        part = making.reserve(
-            pool, image.image_id, self.job.options, image.content
-        )
+        if self.job.head_start is not None:
+            part = self.job.head_start.give_part()
+        else:
+            part = making.reserve(
+                pool, image.image_id, self.job.options, image.content
+            )
         # At worst it is offered once more, and seen to be taken.
         with contextlib.suppress(exceptions.RawStoreError):
             handover.take(pool.ioctx, image.image_id)
@@ -61,12 +63,11 @@ class Reserve(Step):
         """Remove the ``.part``, if nobody goes on; give up the lease."""
         if isinstance(result, failure.Failure):
             return
+        give_up_head_start(self.job)  # which may be writing it
         if self.job.hands_over(reason(flow_failures)):
             result.release()
             return
-        # A process that ends does not wait; what is trashed is reaped later.
-        patience = 0.0 if self.job.stop.is_set() else _WATCH_TIMEOUT
-        insist(lambda: result.discard(patience))
+        insist(lambda: result.discard(patience(self.job)))
         result.release()
 
 
@@ -83,6 +84,9 @@ class Inspect(Step):
         :raises Refused: qemu-img does not get to see this image
         """
         job = self.job
+        if job.head_start is not None:
+            begun = job.head_start.begun
+            return begun.original, begun.verdict
         disk_format = formats.check_formats(
             image.disk_format, image.container_format
         )
@@ -130,6 +134,8 @@ class Measure(Step):
         :raises TooLarge: beyond ``max_virtual_size``
         :raises NoSpace: there is more data than free space, or budget
         """
+        if self.job.head_start is not None:
+            return self.job.head_start.begun.info
         wait = self.waiting(
             task_id, progress.Elapsed('Waiting for others to reserve space')
         )
@@ -154,9 +160,13 @@ class Convert(Step):
         :raises ConversionFailed: see :mod:`glance_rawstore.convert`
         :raises Cancelled: the copy, the image or our process goes away
         """
+        outcome.begun(self.job, task_id, info, part.resumed_at)
+        if self.job.head_start is not None:
+            with self.telling(task_id, self.job.head_start.begun.done):
+                self.job.head_start.join()
+            return
         done = progress.Conversion(info.allocated, part.resumed_at)
         original.note_others()
-        outcome.begun(self.job, task_id, info, part.resumed_at)
         with self.telling(task_id, done):
             part.fill(
                 original.source,

@@ -10,6 +10,7 @@ from taskflow.patterns import linear_flow
 from glance_rawstore import exceptions
 from glance_rawstore import tracing
 from glance_rawstore.tasks import converting
+from glance_rawstore.tasks import early
 from glance_rawstore.tasks import preparing
 from glance_rawstore.tasks import publishing
 from glance_rawstore.tasks import trying
@@ -18,9 +19,11 @@ from glance_rawstore.tasks.job import Job
 LOG = logging.getLogger(__name__)
 
 STEPS = (
+    early.ConvertStaged,
     preparing.WaitUntilStored,
     preparing.OpenTask,
     preparing.CheckWanted,
+    early.CompareStored,
     preparing.TakeSlot,
     converting.Reserve,
     trying.CountAttempt,
@@ -51,6 +54,8 @@ def _run(job: Job) -> None:
     try:
         with contextlib.ExitStack() as resources:
             job.resources = resources
+            if job.head_start is not None:
+                resources.callback(job.head_start.stop)
             engines.run(conversion(job), engine='serial')
     except (exceptions.NothingToDo, exceptions.LeaseHeld) as exc:
         LOG.info('No raw copy of image %s: %s', job.image_id, exc)

@@ -4,6 +4,7 @@
 import contextlib
 import dataclasses
 import threading
+from typing import TYPE_CHECKING
 
 from glance_rawstore import exceptions
 from glance_rawstore import handover
@@ -13,6 +14,9 @@ from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.options import Options
+
+if TYPE_CHECKING:
+    from glance_rawstore.tasks.head_start import HeadStart
 
 
 @dataclasses.dataclass
@@ -29,6 +33,8 @@ class Job:
     :param counted: this attempt is counted in Ceph
     :param task_id: the task of a worker that is gone, to be continued
     :param by_wish: the copy is wished for, and goes with the wish
+    :param head_start: what is converted of the staged file, until it turns
+        out to be of no use
     :param attended: there is an agent to hand over to; None until asked
     """
 
@@ -46,6 +52,7 @@ class Job:
     counted: bool = False
     task_id: str | None = None
     by_wish: bool = True
+    head_start: 'HeadStart | None' = None
     attended: bool | None = None
 
     def wait(self, seconds: float) -> None:

@@ -2,8 +2,8 @@
 """DOOR: Glance's import plugin ``raw_cache``.
 
 Runs within an import before the data is stored, so all it does is to look
-whether a copy is wanted, and to start the conversion in a thread of its own.
-It never holds an import up and never fails one.
+whether a copy is wanted, to open the staged file, and to start the conversion
+in a thread of its own. It never holds an import up and never fails one.
 """
 
 import atexit
@@ -17,6 +17,7 @@ from oslo_config import cfg
 from taskflow import task
 from taskflow.patterns import linear_flow
 
+from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import opts
 from glance_rawstore import stores
@@ -27,6 +28,7 @@ from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
 from glance_rawstore.options import Options
 from glance_rawstore.tasks import flow
+from glance_rawstore.tasks import head_start
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
@@ -104,22 +106,26 @@ class StartRawCopy(task.Task):  # type: ignore[misc]
         task_id, task_type = kwargs.get('task_id'), kwargs.get('task_type')
         super().__init__(name=f'{task_type}-RawCopy-{task_id}')
         self._image_id = str(kwargs['image_id'])
+        self._backends = kwargs.get('backend') or ()
         context = kwargs.get('context')
         self._requester = Requester(
             getattr(context, 'user_id', None),
             getattr(context, 'request_id', None),
         )
 
-    def execute(self, **_kwargs: Any) -> None:
-        """Look and start; an error here is ours, not the import's."""
+    def execute(self, file_path: str | None = None, **_kwargs: Any) -> None:
+        """Look and start; an error here is ours, not the import's.
+
+        :param file_path: URI of the staged file, from an earlier step
+        """
         try:
-            self._start()
+            self._start(file_path)
         except Exception:
             LOG.exception(
                 'No raw copy of image %s can be made', self._image_id
             )
 
-    def _start(self) -> None:
+    def _start(self, file_path: str | None) -> None:
         conf = cfg.CONF
         catalog = Catalog(conf)
         image = catalog.image(self._image_id)
@@ -135,18 +141,38 @@ class StartRawCopy(task.Task):  # type: ignore[misc]
                 stores.DRIVER,
             )
             return
-        JOBS.start(
-            Job(
-                image_id=self._image_id,
-                store=raw[0],
-                all_stores=configured,
-                options=Options.read(conf, raw[0].name),
-                catalog=catalog,
-                requester=self._requester,
-                stop=JOBS.stopping,
-                resources=contextlib.ExitStack(),
-            )
+        job = Job(
+            image_id=self._image_id,
+            store=raw[0],
+            all_stores=configured,
+            options=Options.read(conf, raw[0].name),
+            catalog=catalog,
+            requester=self._requester,
+            stop=JOBS.stopping,
+            resources=contextlib.ExitStack(),
         )
+        if self._may_begin(job, image):
+            job.head_start = head_start.take(job, file_path)
+        try:
+            JOBS.start(job)
+        except BaseException:
+            if job.head_start is not None:
+                job.head_start.stop()
+            raise
+
+    def _may_begin(self, job: Job, image: Image) -> bool:
+        """Whether a conversion may begin before the image is stored.
+
+        Not if the import itself brings the image to the raw store, which then
+        makes the copy.
+        """
+        default = job.options.by_default
+        try:
+            formats.check_formats(image.disk_format, image.container_format)
+            wanted = wishes.wanted(image.properties, default)
+        except exceptions.Refused:
+            return False
+        return wanted and job.store.name not in self._backends
 
 
 def get_flow(**kwargs: Any) -> linear_flow.Flow:

@@ -18,6 +18,7 @@ from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import Step
+from glance_rawstore.tasks.step import give_up_head_start
 from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import reason
 
@@ -72,6 +73,7 @@ class OpenTask(Step):
         if isinstance(result, failure.Failure):
             return
         why = reason(flow_failures)
+        give_up_head_start(self.job)
         try:
             # What an import saves last makes it another version.
             image = self.await_end_of_import(image)
@@ -156,9 +158,12 @@ class TakeSlot(Step):
 
         :returns: when it began, in seconds of the monotonic clock
         """
-        if not self.job.has_slot:
-            self._take(task_id)
         started = time.monotonic()
+        if self.job.head_start is not None:  # which has had one all along
+            started = self.job.head_start.started
+        elif not self.job.has_slot:
+            self._take(task_id)
+            started = time.monotonic()
         self.job.catalog.begin_task(task_id, 'Preparing the raw copy.')
         return started
 

@@ -26,6 +26,8 @@ POLL = 0.2
 ALIVE = 10.0
 #: Seconds for which an undo goes on trying while Ceph is away.
 _INSIST_FOR = 3600.0
+#: Seconds after which Ceph drops the watch of a dead client, and some more.
+WATCH_TIMEOUT = 45.0
 #: Errors of ours, which trying again does not mend.
 _MISTAKES = (AttributeError, KeyError, TypeError, ValueError)
 
@@ -46,6 +48,24 @@ def insist(action: Callable[[], Any]) -> None:
         retrying(action)
     except Exception:
         LOG.exception('A step of a conversion could not be finished')
+
+
+def patience(job: Job) -> float:
+    """Seconds for which the undo waits for a writer that was killed.
+
+    A process that ends does not; what is trashed is reaped later.
+    """
+    return 0.0 if job.stop.is_set() else WATCH_TIMEOUT
+
+
+def give_up_head_start(job: Job) -> None:
+    """Stop converting a staged file, and remove what nobody goes on with.
+
+    Repeatable.
+    """
+    head_start, job.head_start = job.head_start, None
+    if head_start is not None:
+        insist(lambda: head_start.abandon(patience(job)))
 
 
 def reason(flow_failures: dict[str, failure.Failure]) -> Exception:

@@ -53,6 +53,8 @@ class FakeCatalog:
     :ivar looked: called at each look at an image; may change things
     """
 
+    hashing_algorithm = 'sha512'
+
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
         self.bytes: dict[str, bytes] = {}

@@ -5,12 +5,17 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import psutil
 
 from glance_rawstore import slots
 from tests.cloud import Cloud
+from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.functional.support import importing
+from tests.functional.support import pending
 
 
 def among(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
@@ -46,6 +51,16 @@ def no_slots(cloud: Cloud, count: int = 2) -> Iterator[None]:
         yield
 
 
+def converted_when_stored(tenant: Tenant, path: Path, **kwargs: Any) -> str:
+    """Start an import of which the original is converted, and not what is
+    staged, as no slot was free when it was; its image's id.
+    """
+    with no_slots(tenant.cloud):
+        image_id = tenant.start_import(path, raw_cache='true', **kwargs)
+        tenant.await_copy_task(image_id, ('pending',))
+    return image_id
+
+
 class Held:
     """A conversion that is stopped in its middle."""
 
@@ -75,8 +90,11 @@ def _connections(process: psutil.Process) -> list[object]:
 
 
 @contextlib.contextmanager
-def held(cloud: Cloud) -> Iterator[Held]:
+def held(cloud: Cloud, imported: bool = True) -> Iterator[Held]:
     """Catch the next conversion and stop it; it goes on afterwards.
+
+    :param imported: wait until the image is imported, and its copy is
+        pending for all to see; a conversion may begin before
 
     Before it has opened an image, mostly: a client of Ceph that does not
     answer would make everybody wait who changes what it has open. The source
@@ -86,6 +104,9 @@ def held(cloud: Cloud) -> Iterator[Held]:
     process.send_signal(signal.SIGSTOP)
     caught = Held(process)
     try:
+        if imported:
+            await_true(lambda: not importing(cloud), 'all is imported')
+            await_true(lambda: pending(cloud), 'the copy is pending')
         yield caught
     finally:
         caught.go_on()

@@ -10,16 +10,20 @@ import functools
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
+from oslo_config import cfg
+
+from glance_rawstore import catalog
+from glance_rawstore import part
 from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
 from glance_rawstore import resuming
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.tasks import flow
-from glance_rawstore.tasks import progress
 
 #: The variable with the path of the file.
 VARIABLE = 'TEST_KILL_AT'
@@ -28,6 +32,8 @@ VARIABLE = 'TEST_KILL_AT'
 STEPS = tuple(step.__name__ for step in flow.STEPS)
 #: The first one, at which the import itself is killed with the conversion.
 DURING_IMPORT = STEPS[0]
+#: The same when some of it is converted.
+EARLY = 'ConvertStaged, between slices'
 #: Points within a step.
 CONVERTING = 'Convert, in its middle'
 WRITTEN = 'Convert, slice not noted'
@@ -57,15 +63,26 @@ def _is_meant(point: str, image_id: str) -> bool:
         return False
 
 
-def reached(point: str, image_id: str = '') -> None:
-    """Die here, if this is the point, and the image meant or any image."""
+def reached(point: str, image_id: str = '', imported: bool = False) -> None:
+    """Die here, if this is the point, and the image meant or any image.
+
+    :param imported: not before the image's import has ended; else its lock
+        would keep everybody off for an hour
+    """
     if not _is_meant(point, image_id):
         return
+    while imported and _is_importing(image_id):
+        time.sleep(0.05)
     try:
         os.unlink(os.environ[VARIABLE])
     except FileNotFoundError:
         return  # another one did
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_importing(image_id: str) -> bool:
+    image = catalog.Catalog(cfg.CONF).image(image_id)
+    return image is not None and image.import_task is not None
 
 
 def _before_step(step: Any) -> None:
@@ -107,10 +124,10 @@ def _saving(save: Callable[..., None]) -> Callable[..., None]:
 
     def saving(pool: Any, image_id: str, rbd_id: str, kept: Slices) -> None:
         if kept.done:
-            reached(WRITTEN, image_id)
+            reached(WRITTEN, image_id, imported=True)
         save(pool, image_id, rbd_id, kept)
         if kept.done and kept.left():
-            reached(BETWEEN, image_id)
+            reached(EARLY, image_id)
 
     return saving
 
@@ -124,7 +141,7 @@ def install() -> None:
     _after(rbd_image, 'remove_snapshots', BARE)
     resuming.save = _saving(resuming.save)
     protect = rbd_image.protect
-    update = progress.Conversion.update
+    fill = part.Part.fill
 
     def protecting(image: Any, name: str = raw_copy.SNAPSHOT) -> None:
         if name not in [snap['name'] for snap in image.list_snaps()]:
@@ -133,13 +150,32 @@ def install() -> None:
         protect(image, name)
         reached(PROTECTED, _of(image))
 
-    def updating(self: progress.Conversion, done: float) -> None:
-        update(self, done)
-        if 0 < done < 1:
-            reached(CONVERTING)
+    def filling(
+        self: part.Part,
+        source: Any,
+        verdict: Any,
+        told: part.Progress,
+        stop: part.Stop,
+        advanced: Callable[[], None] = lambda: None,
+    ) -> None:
+        def updating(done: float) -> None:
+            told(done)
+            if 0 < done < 1:
+                reached(CONVERTING, self.image_id, imported=True)
+
+        def advancing() -> None:
+            # Nobody can go on with what is not yet known to be stored.
+            while _is_meant(
+                BETWEEN, self.image_id
+            ) and self.record.source.startswith('staged/'):
+                time.sleep(0.05)
+            reached(BETWEEN, self.image_id, imported=True)
+            advanced()
+
+        fill(self, source, verdict, updating, stop, advancing)
 
     rbd_image.protect = protecting
-    progress.Conversion.update = updating  # type: ignore[method-assign]
+    part.Part.fill = filling  # type: ignore[assignment, method-assign]
 
 
 def filter_factory(

@@ -176,6 +176,34 @@ def open_tasks(cloud: Cloud, image_id: str | None = None) -> list[str]:
     return [str(row) for row in rows if image_id in (None, row[0])]
 
 
+def importing(cloud: Cloud) -> list[str]:
+    """Ids of the images on which an import has its lock."""
+    return _ids(
+        cloud,
+        'select image_id from image_properties as property join images '
+        'on images.id = image_id where not property.deleted '
+        "and property.name = 'os_glance_import_task' "
+        'and not images.deleted',
+    )
+
+
+def pending(cloud: Cloud) -> list[str]:
+    """Ids of the images that have the location of a pending copy."""
+    return _ids(
+        cloud,
+        'select image_id from image_locations where not deleted '
+        """and meta_data like '%"status": "pending"%'""",
+    )
+
+
+def _ids(cloud: Cloud, query: str) -> list[str]:
+    path = cloud.directory / 'glance.db'
+    with contextlib.closing(
+        sqlite3.connect(f'file:{path}?mode=ro', uri=True)
+    ) as database:
+        return [image_id for (image_id,) in database.execute(query)]
+
+
 class Pool:
     """The raw pool of a cloud, looked at with Glance's own cephx user."""
 

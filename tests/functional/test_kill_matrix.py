@@ -46,6 +46,8 @@ QUICK = {
     'slice_size': 48,
 }
 
+#: Points at which an import dies with its conversion: there is no image.
+DURING_IMPORT = (killing.DURING_IMPORT, killing.EARLY)
 #: Points for which there must be some data.
 MIDDLE = (killing.CONVERTING, killing.WRITTEN, killing.BETWEEN)
 
@@ -97,17 +99,18 @@ def kill_api(
     tenant = Tenant(cloud)
     points = [
         *killing.STEPS,
+        killing.EARLY,
         *MIDDLE,
         killing.SNAPSHOT,
         killing.PROTECTED,
         killing.RENAMED,
     ]
     for point in points:
-        source = big if point in MIDDLE else small
+        source = big if point in (*MIDDLE, killing.EARLY) else small
         image_id = tenant.stage(source, raw_cache='true')
         kill_at.write_text(f'{point} {image_id}')
-        if point in (killing.CONVERTING, killing.RENAMED):
-            kill_at.write_text(point)  # which do not know whose they are
+        if point == killing.RENAMED:
+            kill_at.write_text(point)  # which does not know whose it is
         tenant.images.image_import(image_id, method='glance-direct')
         await_killed(kill_at, point)
         yield Row('API worker', point, image_id, source)
@@ -152,9 +155,6 @@ def kill_agent(
         source = big if point in MIDDLE else small
         image_id = tenant.import_file(source)
         kill_at.write_text(f'{point} {image_id}')
-        if point == killing.CONVERTING:
-            await_true(lambda: not list(working(agent)), 'nobody converts')
-            kill_at.write_text(point)
         tenant.images.update(image_id, raw_cache='true')
         await_killed(kill_at, point)
         yield Row('agent', point, image_id, source)
@@ -182,7 +182,7 @@ class Verdict:
 
     def settled(self, row: Row) -> bool:
         """Whether its copy is active, and none of its tasks is open."""
-        if row.point == killing.DURING_IMPORT and row.who == 'API worker':
+        if row.point in DURING_IMPORT and row.who == 'API worker':
             return f'{row.image_id}_raw' not in ' '.join(self._pool.names())
         open_tasks = [
             task
@@ -205,7 +205,7 @@ class Verdict:
     def of(self, row: Row) -> list[str]:
         """What is there, and asserts that it is as it should be."""
         names = [n for n in self._pool.names() if row.image_id in n]
-        if row.point == killing.DURING_IMPORT and row.who == 'API worker':
+        if row.point in DURING_IMPORT and row.who == 'API worker':
             assert names == [], row
             return ['none', '-', '-', '-']
         assert names == [f'{row.image_id}_raw'], row

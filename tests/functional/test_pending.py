@@ -134,7 +134,7 @@ def test_deleting_the_image_while_pending_leaves_nothing(
 
     The raw view asks it again when the conversion has let go.
     """
-    image_id = tenant.start_import(big_image, stores=stores, raw_cache='true')
+    image_id = holding.converted_when_stored(tenant, big_image, stores=stores)
     await_true(
         lambda: holding.converting(cloud) and pool.objects('rbd_data.'),
         'a conversion writes',
@@ -161,7 +161,7 @@ def test_an_original_that_could_not_be_deleted_is_whole_again(
     cloud: Cloud, tenant: Tenant, pool: Pool, big_image: Path
 ) -> None:
     """What is left of it when the deletion is refused at the worst moment."""
-    image_id = tenant.start_import(big_image, raw_cache='true')
+    image_id = holding.converted_when_stored(tenant, big_image)
     with holding.held(cloud):
         name = f'{cloud.images_pool}/{image_id}@snap'
         cloud.cluster.rbd('snap', 'unprotect', name)

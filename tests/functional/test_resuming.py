@@ -24,6 +24,7 @@ from tests.functional.conftest import region
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.functional.support import importing
 from tests.functional.support import sha512
 from tests.functional.support import tidy
 from tests.functional.watching import Watched
@@ -90,6 +91,16 @@ def halfway(
     watched.hold_after(DONE)
     image_id = tenant.start_import(image, raw_cache='true')
     await_true(lambda: watched.held, 'it is halfway')
+    # It may be while the image is being stored, and not yet be known of what.
+    content = f'qcow2/{image.stat().st_size}/{sha512(image)}'
+
+    def known() -> bool:
+        found = done(pool, image_id)
+        return found is not None and found.source == content
+
+    await_true(known, 'it is known of what')
+    await_true(lambda: not importing(tenant.cloud), 'it is imported')
+    await_true(lambda: tenant.locations(image_id).get('raw'), 'it is pending')
     found = done(pool, image_id)
     assert found is not None
     assert found.done == DONE

@@ -144,7 +144,7 @@ def test_a_spool_is_gone_even_when_the_api_is_killed(
     cloud: Cloud, pool: Pool, big_image: Path
 ) -> None:
     tenant = Tenant(cloud)
-    tenant.start_import(big_image, stores=['fast'], raw_cache='true')
+    holding.converted_when_stored(tenant, big_image, stores=['fast'])
     with holding.held(cloud) as conversion:
         cloud.kill()
         await_true(
@@ -163,7 +163,7 @@ def test_an_original_in_ceph_uses_no_scratch_space(
     cloud: Cloud, big_image: Path
 ) -> None:
     tenant = Tenant(cloud)
-    image_id = tenant.start_import(big_image, raw_cache='true')
+    image_id = holding.converted_when_stored(tenant, big_image)
     with holding.held(cloud):
         assert _scratch(cloud) == []
         for pid in cloud.api_pids():

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the real qemu-img may use, and that it does not outlive us."""
 
+import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import psutil
 import pytest
 
 from glance_rawstore import child
+from glance_rawstore import convert
 from glance_rawstore import exceptions
 from tests.unit.test_convert_running import GIB
 from tests.unit.test_convert_running import MIB
@@ -20,6 +23,8 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.skipif(
     shutil.which('qemu-img') is None, reason='qemu-img is not installed'
 )
+
+HASHING = child.Limits(4 * GIB, cpu_time=60, stall=0.1, nice=19)
 
 
 def test_no_more_cpu_time_is_used_than_allowed():
@@ -35,6 +40,32 @@ def test_no_more_address_space_is_used_than_allowed(space):
 
     with pytest.raises(exceptions.ConversionFailed):
         run(*device(64 * MIB), limits=limits, requests=16)
+
+
+@pytest.mark.parametrize('algorithm', sorted(convert.HASHES))
+def test_a_hash_is_that_of_hashlib(tmp_path, algorithm):
+    data = os.urandom(3 * MIB + 17)
+    (tmp_path / 'file').write_bytes(data)
+    expected = hashlib.new(algorithm, data).hexdigest()
+
+    with (tmp_path / 'file').open('rb') as file:
+        path = f'/proc/{os.getpid()}/fd/{file.fileno()}'
+        found = convert.digest(path, algorithm, HASHING, lambda: None)
+
+    assert found == expected
+
+
+def test_hashing_stops_when_told(tmp_path):
+    os.mkfifo(tmp_path / 'endless')
+    path = str(tmp_path / 'endless')
+
+    with pytest.raises(exceptions.ImageDeleted):
+        convert.digest(path, 'sha512', HASHING, exceptions.ImageDeleted)
+
+
+def test_what_cannot_be_read_has_no_hash(tmp_path):
+    with pytest.raises(exceptions.ConversionFailed):
+        convert.digest(str(tmp_path), 'md5', HASHING, lambda: None)
 
 
 PARENT = """

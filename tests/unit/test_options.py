@@ -119,7 +119,7 @@ def test_cpu_time_grows_with_the_virtual_size(tmp_path, size, seconds):
         address_space=4096 * MIB,
         cpu_time=seconds,
         stall=300,
-        nice=10,
+        nice=19,
         io_class=('--class', 'best-effort', '--classdata', '7'),
     )
 
@@ -130,13 +130,13 @@ def test_cpu_time_grows_with_the_virtual_size(tmp_path, size, seconds):
 )
 def test_priorities_are_told(tmp_path, value, io_class):
     text = (
-        '    [glance_rawstore]\n    conversion_nice = 19\n'
+        '    [glance_rawstore]\n    conversion_nice = 5\n'
         f'    conversion_io_priority = {value}\n'
     )
 
     limits = read(tmp_path, text).limits(GIB)
 
-    assert (limits.nice, limits.io_class) == (19, io_class)
+    assert (limits.nice, limits.io_class) == (5, io_class)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,32 @@ def test_waiting_ends_with_what_the_wait_raises(tmp_path):
         pass
 
 
+def test_a_slot_at_once_is_one_that_is_free(tmp_path):
+    with slots.at_once(str(tmp_path), 1):
+        assert slots.at_once(str(tmp_path), 1) is None
+        with pytest.raises(NoSlot), taken(tmp_path):
+            pass
+
+    with taken(tmp_path):
+        assert slots.at_once(str(tmp_path), 1) is None
+
+
+def test_nobody_gets_one_at_once_before_those_who_wait(tmp_path):
+    """Imports that come and come would starve them."""
+    found = []
+
+    def wait(_seconds):
+        first.close()
+        found.append(slots.at_once(str(tmp_path), 1))
+
+    first = slots.at_once(str(tmp_path), 1)
+    with slots.slot(str(tmp_path), 1, wait):
+        assert found == [None]
+
+    with slots.at_once(str(tmp_path), 1):
+        pass
+
+
 def test_the_directory_is_made(tmp_path):
     directory = tmp_path / 'new' / 'scratch'
 

@@ -196,7 +196,7 @@ def test_a_spool_that_proc_does_not_show_has_a_name_while_it_is_needed(
     tmp_path, monkeypatch
 ):
     """As under a uWSGI that has changed its user itself."""
-    monkeypatch.setattr(sources, '_others_may_look', lambda: False)
+    monkeypatch.setattr(sources, 'others_may_look', lambda: False)
 
     with sources.spooled(str(tmp_path), [b'abc'], 3) as source:
         name = source.node['filename']

@@ -29,8 +29,10 @@ from glance.db.sqlalchemy import api as database
 from glance.db.sqlalchemy import models
 from glance_store import driver
 from glance_store._drivers import rbd
+from oslo_config import cfg
 from sqlalchemy import orm
 
+from glance_rawstore import catalog
 from glance_rawstore import store
 from glance_rawstore.catalog import images
 from glance_rawstore.catalog import process
@@ -278,6 +280,24 @@ def test_an_import_hands_plugins_what_ours_reads():
     assert handed['task_id'] == 'task'
     assert handed['task_type'] == 'api_image_import'
     assert handed['context'] == 'context'
+
+
+def test_plugins_are_told_of_the_staged_file_and_of_the_stores():
+    """The file by an earlier step, and before it is removed."""
+    assert api_image_import._VerifyStaging.default_provides == 'file_path'
+    source = inspect.getsource(api_image_import.get_flow)
+    staged = source.index('flow.add(_VerifyStaging(')
+    plugins = source.index('import_plugins.get_import_plugins(**kwargs)')
+    stored = source.index('_ImportToStore(')
+    removed = source.index('_DeleteFromFS(')
+    assert staged < plugins < stored < removed
+    assert "kwargs.get('backend'" in source
+
+
+def test_glance_hashes_by_the_option_that_we_read():
+    glance_config.set_config_defaults()
+
+    assert catalog.Catalog(cfg.CONF).hashing_algorithm == 'sha512'
 
 
 def test_an_import_notes_its_lock_and_its_stores_as_we_read_them():

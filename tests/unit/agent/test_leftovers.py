@@ -13,7 +13,7 @@ from glance_rawstore.agent import leftovers
 @pytest.fixture
 def named(monkeypatch):
     """As where the process has changed its user itself."""
-    monkeypatch.setattr(sources, '_others_may_look', lambda: False)
+    monkeypatch.setattr(sources, 'others_may_look', lambda: False)
 
 
 def left(directory, name, age=3600):

@@ -10,7 +10,6 @@ from glance_rawstore import convert
 from glance_rawstore import stores
 from glance_rawstore.catalog import Requester
 from glance_rawstore.options import Options
-from glance_rawstore.tasks import converting
 from glance_rawstore.tasks import flow
 from glance_rawstore.tasks import publishing
 from glance_rawstore.tasks import step
@@ -138,5 +137,5 @@ def work(world, tmp_path, monkeypatch):
     monkeypatch.setattr(convert, 'QemuImg', found.converter)
     monkeypatch.setattr(publishing, 'POLL', 0.01)
     monkeypatch.setattr(step, 'POLL', 0.01)
-    monkeypatch.setattr(converting, '_WATCH_TIMEOUT', 0.0)
+    monkeypatch.setattr(step, 'WATCH_TIMEOUT', 0.0)
     return found

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The import plugin: it looks, starts a thread, and harms no import."""
 
+import tempfile
 import threading
 import types
 
 import pytest
 from oslo_config import cfg
 from taskflow import engines
+from taskflow import task
+from taskflow.patterns import linear_flow
 
 from glance_rawstore.tasks import flow
 from glance_rawstore.tasks import plugin
@@ -25,19 +28,34 @@ def started(work, tmp_path, monkeypatch):
     monkeypatch.setattr(plugin.JOBS, 'start', jobs.append)
     monkeypatch.setattr(plugin, 'Catalog', lambda conf: work.catalog)
     monkeypatch.setattr(cfg, 'CONF', configured.read(tmp_path))
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     return jobs
 
 
-def imported():
+class VerifyStaging(task.Task):
+    """As Glance's step before all plugins."""
+
+    default_provides = 'file_path'
+
+    def __init__(self, uri):
+        super().__init__()
+        self.uri = uri
+
+    def execute(self):
+        return self.uri
+
+
+def imported(uri=None, backends=None):
     """Run the plugin's part of an import, as Glance does."""
     found = plugin.get_flow(
         task_id='task',
         task_type='api_image_import',
         image_id=ID,
         context=CONTEXT,
-        backend=None,
+        backend=backends,
     )
-    engines.run(found)
+    before = [VerifyStaging(uri)] if uri else []
+    engines.run(linear_flow.Flow('import').add(*before, found))
 
 
 def test_a_wish_starts_a_conversion(started):
@@ -50,6 +68,70 @@ def test_a_wish_starts_a_conversion(started):
     assert job.requester.user_id == 'user'
     assert job.requester.request_id == 'request'
     assert job.stop is plugin.JOBS.stopping
+
+
+@pytest.fixture
+def staged(tmp_path):
+    """URI of a staged file."""
+    path = tmp_path / 'staged'
+    path.write_bytes(b'staged')
+    return f'file://{path}'
+
+
+def test_the_staged_file_is_held_when_it_is_here(started, staged):
+    imported(staged, ['ceph'])
+
+    (job,) = started
+    assert job.head_start is not None
+    job.head_start.stop()
+
+
+@pytest.mark.parametrize('properties', [{'raw_cache': 'perhaps'}])
+def test_it_is_not_held_for_a_wish_that_cannot_be_read(
+    started, staged, work, properties
+):
+    work.catalog.change(ID, properties=properties)
+
+    imported(staged)
+
+    assert started[0].head_start is None
+
+
+@pytest.mark.parametrize(
+    'facts', [{'disk_format': 'raw'}, {'container_format': 'ova'}]
+)
+def test_it_is_not_held_for_what_is_not_converted(
+    started, staged, work, facts
+):
+    work.catalog.change(ID, **facts)
+
+    imported(staged)
+
+    assert started[0].head_start is None
+
+
+def test_it_is_not_held_where_the_import_makes_the_copy_itself(
+    started, staged
+):
+    imported(staged, ['ceph', 'raw'])
+
+    assert started[0].head_start is None
+
+
+def test_it_is_let_go_when_no_thread_can_be_started(
+    started, staged, monkeypatch
+):
+    jobs = []
+
+    def broken(job):
+        jobs.append(job)
+        raise RuntimeError
+
+    monkeypatch.setattr(plugin.JOBS, 'start', broken)
+
+    imported(staged)
+
+    assert jobs[0].head_start._slot.closed
 
 
 @pytest.mark.parametrize('value', ['true', 'perhaps'])

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a conversion that begins while its image is being stored."""
+
+import logging
+from typing import Any
+
+from glance_rawstore import exceptions
+from glance_rawstore.catalog import Image
+from glance_rawstore.tasks import progress
+from glance_rawstore.tasks.step import Step
+from glance_rawstore.tasks.step import give_up_head_start
+
+LOG = logging.getLogger(__name__)
+
+
+class ConvertStaged(Step):
+    """Begin to convert the staged file, if the import's plugin holds it.
+
+    Where that fails, the copy is made the usual way, which tells why if it
+    fails again.
+    """
+
+    def execute(self) -> None:
+        """Begin; raises nothing."""
+        head_start = self.job.head_start
+        if head_start is None:
+            return
+        try:
+            image = self.job.catalog.image(self.job.image_id)
+            if image is not None:
+                head_start.begin(self.job, image)
+                return
+        except exceptions.RawStoreError as exc:
+            LOG.info(
+                'Image %s is converted when it is stored: %s',
+                self.job.image_id,
+                exc,
+            )
+        except Exception:
+            LOG.exception(
+                'Image %s cannot be converted before it is stored',
+                self.job.image_id,
+            )
+        give_up_head_start(self.job)
+
+    def revert(self, **_kwargs: Any) -> None:
+        """Remove what is converted of an image that is not stored."""
+        give_up_head_start(self.job)
+
+
+class CompareStored(Step):
+    """Go on with what is converted, if it is of what was stored."""
+
+    def execute(self, image: Image, task_id: str) -> None:
+        """Compare size and hash; drop what is of anything else.
+
+        :raises Cancelled: the image or the process goes away
+        """
+        head_start = self.job.head_start
+        if head_start is None:
+            return
+        wait = self.waiting(
+            task_id, progress.Elapsed('Comparing with what was stored')
+        )
+        if head_start.is_of(image, wait):
+            LOG.info(
+                'Image %s: converting since before it was stored',
+                image.image_id,
+            )
+        else:
+            LOG.info(
+                'Image %s: what was staged is not what was stored, or could '
+                'not be converted',
+                image.image_id,
+            )
+            give_up_head_start(self.job)

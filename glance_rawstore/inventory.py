@@ -91,11 +91,19 @@ def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
             yield found
 
 
+def all_images(pool: raw_pool.RawPool) -> list[str]:
+    """Ids of the images that have a copy, active or being made."""
+    return list(dict.fromkeys(image_id for image_id, _ in names(pool)))
+
+
+def active_images(pool: raw_pool.RawPool) -> list[str]:
+    """Ids of the images that have an active copy."""
+    return [image_id for image_id, part in names(pool) if not part]
+
+
 def active(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
     """Every committed copy, one by one as it is read."""
-    for image_id, part in names(pool):
-        if part:
-            continue
+    for image_id in active_images(pool):
         name, status = raw_copy.name(image_id), states.Status.ACTIVE
         found = _describe(pool, image_id, name, status, {'name': name})
         if found is not None:

@@ -9,20 +9,20 @@ Everything comes from glance_rawstore/agent/metrics.py, from which the agent
 answers as well.
 """
 
-import argparse
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import generated  # noqa: E402
+
 from glance_rawstore.agent import measures  # noqa: E402
 from glance_rawstore.agent import metrics  # noqa: E402
 
-PAGE = ROOT / 'doc/source/_generated/metrics.inc'
-_HEAD = '.. Written by tools/gen_metrics.py; changes made here are lost.'
+_HEAD = generated.head('gen_metrics.py')
 
 
 def _entry(metric: measures.Metric) -> Iterator[str]:
@@ -47,22 +47,6 @@ def page() -> str:
     return '\n'.join(lines) + '\n'
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page, or check it; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        '--check', action='store_true', help='end with 1 if it is stale'
-    )
-    if not parser.parse_args(argv).check:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(page())
-        return 0
-    if PAGE.is_file() and PAGE.read_text() == page():
-        return 0
-    name = PAGE.relative_to(ROOT)
-    print(f'{name} is stale: run tools/gen_metrics.py', file=sys.stderr)
-    return 1
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    about = (__doc__ or '').splitlines()[0]
+    sys.exit(generated.main('gen_metrics.py', about, 'metrics.inc', page()))

@@ -9,7 +9,6 @@ Everything comes from glance_rawstore/lifecycle/states.py, so the page cannot
 say what the code does not do.
 """
 
-import argparse
 import itertools
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,15 +17,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import generated  # noqa: E402
+
 from glance_rawstore.lifecycle import states  # noqa: E402
 from glance_rawstore.lifecycle.states import Status  # noqa: E402
-
-PAGE = ROOT / 'doc/source/_generated/lifecycle.inc'
 
 #: States in the order of the picture, which is that of a life.
 ORDER = (Status.DELETED, *(s for s in Status if s is not Status.DELETED))
 
-_HEAD = '.. Written by tools/gen_states.py; changes made here are lost.'
+_HEAD = generated.head('gen_states.py')
 #: Characters from one state to the next; the longest name and a space.
 _STEP = max(len(status) for status in Status) + 1
 _WHAT_LIES_THERE = ('part', 'final', 'trashed')
@@ -115,22 +114,6 @@ def page() -> str:
     return '\n'.join(lines) + '\n'
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page, or check it; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        '--check', action='store_true', help='end with 1 if it is stale'
-    )
-    if not parser.parse_args(argv).check:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(page())
-        return 0
-    if PAGE.is_file() and PAGE.read_text() == page():
-        return 0
-    name = PAGE.relative_to(ROOT)
-    print(f'{name} is stale: run tools/gen_states.py', file=sys.stderr)
-    return 1
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    about = (__doc__ or '').splitlines()[0]
+    sys.exit(generated.main('gen_states.py', about, 'lifecycle.inc', page()))

@@ -6,11 +6,9 @@ from typing import Any
 
 from glance_rawstore import exceptions
 from glance_rawstore import inventory
-from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.cli import asking
 from glance_rawstore.cli import choosing
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import destroying
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import output
@@ -42,24 +40,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Evict; returns the exit status."""
-    from glance_rawstore.agent.node import Node
-    from glance_rawstore.agent.removing import Removing
-
-    choosing.check(args)
-    node = Node.start(configuration.files(args.config_file), store.name)
-    with raw_pool.RawPool.open(node.store.rbd) as pool:
-        removing = Removing(node, pool)
-        chosen = choosing.choose(
-            args,
-            lambda: [x for x, part in inventory.names(pool) if not part],
-            node.catalog.image,
-        )
-        return destroying.run(
-            args,
-            chosen,
-            lambda image_id: _check(args, removing, image_id),
-            lambda image_id: _evict(args, removing, image_id),
-        )
+    return destroying.run(args, store, inventory.active_images, _check, _evict)
 
 
 def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:

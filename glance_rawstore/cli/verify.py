@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
         verifying = Verifying(node, pool)
         chosen = choosing.choose(
             args,
-            lambda: [x for x, part in inventory.names(pool) if not part],
+            lambda: inventory.active_images(pool),
             node.catalog.image,
         )
         told.each(chosen, lambda x: _verify(verifying, shown, x))

@@ -76,12 +76,12 @@ def test_every_call_names_format_and_protocol_and_is_limited(
 @pytest.mark.parametrize(
     ('nice', 'io_class', 'expected'),
     [
-        (0, None, '0 '),
-        (19, ('--class', 'idle'), '19 idle'),
+        (0, None, ''),
+        (19, ('--class', 'idle'), 'idle'),
         (
             7,
             ('--class', 'best-effort', '--classdata', '7'),
-            '7 best-effort: prio 7',
+            'best-effort: prio 7',
         ),
     ],
 )
@@ -96,8 +96,10 @@ def test_every_call_gives_way_as_far_as_told(
     )
 
     found = (tmp_path / 'priorities').read_text().strip()
-    assert found.startswith(expected)
-    assert os.nice(0) == ours == 0
+    # The tests may be run with a low priority themselves.
+    assert found.split()[0] == str(min(ours + nice, 19))
+    assert found.split(maxsplit=1)[1].startswith(expected)
+    assert os.nice(0) == ours
 
 
 def test_who_may_not_set_a_priority_converts_with_his_own(pretend, tmp_path):

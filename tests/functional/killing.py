@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from glance.async_.flows import api_image_import
 from oslo_config import cfg
 
 from glance_rawstore import catalog
@@ -132,6 +133,17 @@ def _saving(save: Callable[..., None]) -> Callable[..., None]:
     return saving
 
 
+def _storing(store: Callable[..., None]) -> Callable[..., None]:
+    """Store nothing of an import that is to be killed early."""
+
+    def storing(self: Any, action: Any, file_path: str) -> None:
+        while _is_meant(EARLY, action.image_id):
+            time.sleep(0.05)
+        store(self, action, file_path)
+
+    return storing
+
+
 def install() -> None:
     """Put the points into this process."""
     for step in flow.STEPS:
@@ -174,6 +186,8 @@ def install() -> None:
 
         fill(self, source, verdict, updating, stop, advancing)
 
+    to_store = api_image_import._ImportToStore
+    to_store._execute = _storing(to_store._execute)
     rbd_image.protect = protecting
     part.Part.fill = filling  # type: ignore[assignment, method-assign]
 

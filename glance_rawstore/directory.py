@@ -36,12 +36,14 @@ class Header:
     :param snapshots: whether it has any
     :param bytes_used: None where the commit has not noted it
     :param progress: of a ``.part``, in percent; None where none is noted
+    :param created: when the image was created, in seconds since the epoch
     """
 
     size: int
     snapshots: bool
     bytes_used: int | None
     progress: int | None
+    created: float = 0.0
 
 
 def ids(ioctx: Any, names: Iterable[str]) -> dict[str, str]:
@@ -65,7 +67,7 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
     :param rbd_id: its internal id
     :raises CephUnavailable: the cluster does not answer
     """
-    keys = (_SIZE, *(_META + key for key in _META_KEYS))
+    keys = (_SIZE, _CREATED, *(_META + key for key in _META_KEYS))
     try:
         with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
             found, _ = ioctx.get_omap_vals_by_keys(operation, keys)
@@ -79,7 +81,8 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
         return None
     used, progress = (_number(values.get(_META + key)) for key in _META_KEYS)
     size = struct.unpack_from('<Q', values[_SIZE])[0]
-    return Header(size, has_snapshots, used, progress)
+    made = _time(values.get(_CREATED)) or 0.0
+    return Header(size, has_snapshots, used, progress, made)
 
 
 def created(ioctx: Any, rbd_id: str) -> float | None:
@@ -92,8 +95,11 @@ def created(ioctx: Any, rbd_id: str) -> float | None:
         found = ceph.read_omap(ioctx, _HEADER + rbd_id, (_CREATED,))
     except exceptions.NotFound:
         return None
-    value = found.get(_CREATED)
-    # utime_t: seconds and nanoseconds
+    return _time(found.get(_CREATED))
+
+
+def _time(value: bytes | None) -> float | None:
+    """A ``utime_t``, seconds and nanoseconds, without the latter."""
     return None if value is None else float(struct.unpack_from('<I', value)[0])
 
 

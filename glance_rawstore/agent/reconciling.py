@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare all images with all copies, and close the gap."""
 
+import contextlib
 import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from glance_rawstore import downloads
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore.agent import plan
@@ -102,5 +104,7 @@ def reconcile(
             node.evictor(pool, told).relieve()
         except exceptions.RawStoreError as exc:
             LOG.warning('The budget cannot be kept to: %s', exc)
+        with contextlib.suppress(exceptions.RawStoreError):
+            downloads.forget_old(pool.ioctx, time.time())
     random.shuffle(wanted)
     return wanted, failed

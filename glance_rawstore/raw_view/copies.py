@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Look copies up in Ceph for an API that answers many requests."""
 
+import contextlib
 import time
 from collections.abc import Collection, Iterable, Iterator
 
 from glance_rawstore import attempts
 from glance_rawstore import directory
+from glance_rawstore import downloads
 from glance_rawstore import evicted
+from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import options
@@ -21,6 +24,9 @@ from glance_rawstore.raw_view.shared_pool import SharedPool
 
 #: Seconds for which what is in the trash is remembered.
 TRASH_AGE = 2.0
+#: Seconds for which a copy is young: it may have been made for long, and then
+#: become active while somebody downloads the original.
+YOUNG = 2 * downloads.KEPT
 #: Headers of active copies that are remembered; some 200 bytes each.
 REMEMBERED = 50_000
 
@@ -86,6 +92,25 @@ class Window:
         return self.shared.read(
             lambda pool: set(evicted.read_some(pool.ioctx, image_ids))
         )
+
+    def downloading(self, image_id: str, consumer: str) -> None:
+        """Note that a consumer begins to download an image's original."""
+
+        def note(pool: raw_pool.RawPool) -> None:
+            with contextlib.suppress(exceptions.NoSpace):
+                now = time.time()
+                downloads.note(pool.ioctx, image_id, consumer, now)
+
+        self.shared.read(note)
+
+    def is_downloading(self, image_id: str, consumer: str) -> bool:
+        """Whether a consumer has begun to, when there was no copy."""
+
+        def noted(pool: raw_pool.RawPool) -> bool:
+            now = time.time()
+            return downloads.noted(pool.ioctx, image_id, consumer, now)
+
+        return bool(self.shared.read(noted))
 
     def being_made(self, image_id: str) -> bool:
         """Whether a living worker makes a copy of this image now."""
@@ -162,6 +187,7 @@ class Window:
             bytes_used=header.bytes_used,
             progress=header.progress,
             node_weights=self._options.node_weights,
+            new=time.time() - header.created < YOUNG,
         )
 
 

@@ -117,6 +117,34 @@ class Facts:
         for copy in copies:
             self.windows[copy.store][0].counter.used(image_id, consumer)
 
+    def downloading(self, image: Image, consumer: str) -> None:
+        """Note that a consumer begins to download an image's original.
+
+        Of one that shall have a copy: of others none comes meanwhile.
+        """
+        shown = {
+            **image.properties,
+            'status': image.status,
+            'disk_format': image.disk_format,
+            'container_format': image.container_format,
+        }
+        if consumer and self._is_wanted(shown):
+            for window, _usual in self.windows.values():
+                window.downloading(image.image_id, consumer)
+
+    def for_consumer(
+        self, image_id: str, copies: list[Copy], consumer: str
+    ) -> list[Copy]:
+        """What a consumer may be shown: not what came while it downloads."""
+        if not consumer or not any(copy.new for copy in copies):
+            return copies
+        windows = [window for window, _usual in self.windows.values()]
+        if any(
+            window.is_downloading(image_id, consumer) for window in windows
+        ):
+            return []
+        return copies
+
     def asked(self, image_id: str) -> None:
         """Note that a consumer wants an image's copy, if it was evicted."""
         for window, _usual in self.windows.values():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import webob
 
 from glance_rawstore import exceptions
+from glance_rawstore.catalog import Image
 from glance_rawstore.raw_view import raw_file
 from glance_rawstore.raw_view import representation
 from glance_rawstore.raw_view.facts import Facts
@@ -57,7 +58,11 @@ class Handing:
         if answer.status_int != 200:
             return answer
         image = answer.json
-        copies = self._facts.copies([image])[image['id']]
+        copies = self._facts.for_consumer(
+            image['id'],
+            self._facts.copies([image])[image['id']],
+            _consumer(request),
+        )
         shown = image.get('status'), image.get('disk_format')
         self._note(request, image['id'], shown, copies)
         answer.json = representation.for_service(image, copies, self._node)
@@ -74,7 +79,7 @@ class Handing:
             # Deleted since; what it was cannot be told any more.
             answer.json = []
             return answer
-        copies = self._facts.copies_of(image)
+        copies = self._copies(request, image)
         shown = image.status, image.disk_format
         self._note(request, image.image_id, shown, copies)
         answer.json = representation.locations_for_service(
@@ -94,15 +99,22 @@ class Handing:
         image = self._facts.image(image_id)
         if image is None:
             return self._ask(request)
-        copies = self._facts.copies_of(image)
+        copies = self._copies(request, image)
         shown = image.status, image.disk_format
         raw = representation.chosen(*shown, copies, self._node)
         answer = self._ask(asked if raw else request)
         if answer.status_int in (200, 206):
             self._note(request, image.image_id, shown, copies)
+            if not raw:
+                self._facts.downloading(image, _consumer(request))
         if not raw or answer.status_int != 200:
             return answer
         return self._replaced(request, answer, raw[0], image.image_id)
+
+    def _copies(self, request: webob.Request, image: Image) -> list[Copy]:
+        return self._facts.for_consumer(
+            image.image_id, self._facts.copies_of(image), _consumer(request)
+        )
 
     def _note(
         self,
@@ -116,8 +128,7 @@ class Handing:
         :param shown: its status and disk format
         """
         if raw := representation.chosen(*shown, copies, self._node):
-            consumer = request.headers.get(_CONSUMER, '')[:_LENGTH]
-            self._facts.used(image_id, raw, consumer)
+            self._facts.used(image_id, raw, _consumer(request))
         elif not copies and representation.may_have_copy(*shown):
             self._facts.asked(image_id)
 
@@ -139,6 +150,10 @@ class Handing:
         if request.range and request.range.start < -file.size:
             request.range = None  # the last bytes, and more: all of them
         return raw_file.response(file)
+
+
+def _consumer(request: webob.Request) -> str:
+    return str(request.headers.get(_CONSUMER, ''))[:_LENGTH]
 
 
 def _close(answer: webob.Response) -> None:

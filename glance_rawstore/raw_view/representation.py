@@ -60,6 +60,8 @@ class Copy:
     :param size: virtual size in bytes
     :param bytes_used: None where it is not known
     :param progress: of a pending copy, in percent; None where not known
+    :param new: somebody may have begun to download the original before it
+        was active
     :param node_weights: weights that hold on single nodes only
     """
 
@@ -71,6 +73,7 @@ class Copy:
     progress: int | None = None
     weight: int = 0
     node_weights: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    new: bool = False
 
     @property
     def location(self) -> dict[str, Any]:

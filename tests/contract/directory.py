@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies are looked up by what librbd keeps of its images."""
 
+import dataclasses
 import struct
 import uuid
 
@@ -25,6 +26,13 @@ def omap(world, key, prefix=''):
 
 def string(value):
     return struct.pack('<I', len(value)) + value.encode()
+
+
+def header(world, rbd_id):
+    """The header of an image that was created just now."""
+    found = directory.header(world.pool.ioctx, rbd_id)
+    assert found.created == directory.created(world.pool.ioctx, rbd_id)
+    return dataclasses.replace(found, created=0.0)
 
 
 class DirectoryContract:
@@ -83,18 +91,18 @@ class DirectoryContract:
     def test_an_active_copy_has_a_snapshot_and_its_usage_noted(self, world):
         _, rbd_id = world.copy()
 
-        assert directory.header(world.pool.ioctx, rbd_id) == directory.Header(
+        assert header(world, rbd_id) == directory.Header(
             size=SIZE, snapshots=True, bytes_used=len(DATA), progress=None
         )
 
     def test_a_pending_copy_has_its_progress_noted(self, world):
         image_id, rbd_id = world.begin()
-        begun = directory.header(world.pool.ioctx, rbd_id)
+        begun = header(world, rbd_id)
 
         world.pool.set_progress(image_id, rbd_id, 42)
 
         assert begun == directory.Header(SIZE, False, None, None)
-        assert directory.header(world.pool.ioctx, rbd_id) == directory.Header(
+        assert header(world, rbd_id) == directory.Header(
             size=SIZE, snapshots=False, bytes_used=None, progress=42
         )
 
@@ -111,7 +119,7 @@ class DirectoryContract:
             image.metadata_set(raw_copy.META_PROGRESS, 'half')
             image.metadata_set(raw_copy.META_BYTES_USED, '')
 
-        found = directory.header(world.pool.ioctx, rbd_id)
+        found = header(world, rbd_id)
 
         assert found == directory.Header(SIZE, False, None, None)
 

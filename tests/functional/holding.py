@@ -38,16 +38,18 @@ def converting(cloud: Cloud) -> list[psutil.Process]:
 
 
 @contextlib.contextmanager
-def no_slots(cloud: Cloud, count: int = 2) -> Iterator[None]:
+def no_slots(
+    cloud: Cloud, count: int = 2, directory: Path | None = None
+) -> Iterator[None]:
     """Keep all conversions of a cloud waiting, by holding its slots.
 
     :param count: as many slots as it has
+    :param directory: where they are counted, if not those of its API
     """
+    scratch = str(directory or cloud.directory / 'tasks')
     with contextlib.ExitStack() as held_slots:
         for _number in range(count):
-            held_slots.enter_context(
-                slots.slot(str(cloud.directory / 'tasks'), count, time.sleep)
-            )
+            held_slots.enter_context(slots.slot(scratch, count, time.sleep))
         yield
 
 

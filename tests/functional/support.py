@@ -16,6 +16,7 @@ from glanceclient import exc
 from glance_rawstore import attempts
 from glance_rawstore import budget
 from glance_rawstore import ceph
+from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import handover
 from glance_rawstore import inventory
@@ -230,6 +231,7 @@ class Pool:
             attempts.OBJECT,
             handover.OBJECT,
             uses.OBJECT,
+            downloads.OBJECT,
             orders.OBJECT,
             budget.OBJECT,
             evicted.OBJECT,

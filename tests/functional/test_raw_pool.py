@@ -26,6 +26,7 @@ from tests.contract.clones import CloneContract
 from tests.contract.clones import consumer
 from tests.contract.directory import DirectoryContract
 from tests.contract.discard import DiscardContract
+from tests.contract.downloads import DownloadsContract
 from tests.contract.evicted import DeleteOneContract
 from tests.contract.evicted import EvictedContract
 from tests.contract.handover import HandoverContract
@@ -227,6 +228,10 @@ class TestHandover(HandoverContract):
 
 
 class TestUses(UsesContract):
+    """In Ceph."""
+
+
+class TestDownloads(DownloadsContract):
     """In Ceph."""
 
 

@@ -42,7 +42,7 @@ EDGES = (
         'importing',
     ),
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
-    *('uses', 'conversion_opts', 'staged'),
+    *('uses', 'downloads', 'conversion_opts', 'staged'),
     *('budget', 'admission', 'evicting', 'cache_opts'),
     *('orders', 'tables', 'tracing'),
     *('tally', 'rights'),

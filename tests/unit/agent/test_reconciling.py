@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from glance_rawstore import attempts
+from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import handover
@@ -407,6 +408,17 @@ def test_uses_of_an_image_that_is_gone_are_forgotten(work, reconcile, made):
 
     assert kinds(reconcile()) == ['delete copy', 'forget uses']
     assert uses.read_all(ioctx) == {}
+
+
+def test_downloads_of_long_ago_are_forgotten(work, reconcile):
+    ioctx, now = work.world.pool.ioctx, time.time()
+    downloads.note(ioctx, ID, 'old', now - downloads.KEPT - 60)
+    downloads.note(ioctx, ID, 'new', now)
+
+    reconcile()
+
+    assert downloads.noted(ioctx, ID, 'new', now)
+    assert downloads.forget_old(ioctx, now) == 0
 
 
 def test_making_a_copy_forgets_that_it_was_evicted(work, reconcile):

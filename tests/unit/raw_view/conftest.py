@@ -129,7 +129,9 @@ def bed(make_bed):
 def clock(monkeypatch):
     """The time by which looks are rationed, in seconds; stands still."""
     now = [1000.0]
-    still = types.SimpleNamespace(monotonic=lambda: now[0])
+    still = types.SimpleNamespace(
+        monotonic=lambda: now[0], time=lambda: now[0]
+    )
     monkeypatch.setattr(copies, 'time', still)
     monkeypatch.setattr(shared_pool, 'time', still)
     return now

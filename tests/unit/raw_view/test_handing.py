@@ -5,12 +5,17 @@ import time
 
 import pytest
 
+from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import handover
+from glance_rawstore import omap
 from glance_rawstore import uses
 from glance_rawstore.lifecycle.evicted import Evicted
+from glance_rawstore.raw_view import RawView
+from glance_rawstore.raw_view import copies
 from tests.unit.raw_view.conftest import NOVA
 from tests.unit.raw_view.conftest import TENANT
+from tests.waiting import eventually
 
 PARTS = ('', '/locations', '/file')
 CINDER = {**NOVA, 'HTTP_X_SERVICE_USER_NAME': 'cinder'}
@@ -199,3 +204,86 @@ def test_nobody_is_told_of_an_eviction_without_a_wish(bed):
     evict(bed, image_id)
 
     assert 'raw_cache_status' not in bed.get(f'/{image_id}', TENANT)
+
+
+def test_who_downloads_the_original_goes_on_being_shown_it(bed):
+    """Nova and Cinder look at the image again when they have its bytes."""
+    image_id = bed.image(copied=False)
+    downloader, other = request_of(1), request_of(2)
+    assert bed.get(f'/{image_id}', downloader)['disk_format'] == 'qcow2'
+    assert bed.ask(f'/{image_id}/file', downloader).body == b'QFI' * 1000
+
+    bed.world.copy(image_id)
+
+    for part in ('', ''):
+        shown = bed.get(f'/{image_id}{part}', downloader)
+        assert (shown['disk_format'], shown['size']) == ('qcow2', 3000)
+    assert bed.get(f'/{image_id}/locations', downloader) == []
+    assert bed.ask(f'/{image_id}/file', downloader).body == b'QFI' * 1000
+    assert bed.get(f'/{image_id}', other)['disk_format'] == 'raw'
+    assert bed.get(f'/{image_id}/locations', other) != []
+    assert scores(bed)[image_id] == 1.0
+
+
+def test_another_worker_knows_who_downloads(bed):
+    image_id = bed.image(copied=False)
+    bed.ask(f'/{image_id}/file', request_of(1))
+    bed.world.copy(image_id)
+    bed.view = RawView(bed.glance, bed.conf)
+
+    assert bed.get(f'/{image_id}', request_of(1))['disk_format'] == 'qcow2'
+    assert bed.get(f'/{image_id}', request_of(2))['disk_format'] == 'raw'
+
+
+def test_a_download_without_a_wish_or_by_nobody_known_is_not_noted(bed):
+    """No copy comes; or nobody could be told apart."""
+    bed.ask(f'/{bed.image(copied=False)}/file', NOVA)
+    for facts in ({'properties': {}}, {'disk_format': 'raw'}):
+        image_id = bed.image(copied=False, **facts)
+        bed.ask(f'/{image_id}/file', request_of(1))
+    hidden = bed.image(copied=False)
+    bed.glance.hidden.add(hidden)
+    bed.ask(f'/{hidden}/file', request_of(1))
+
+    table = omap.Table(downloads.OBJECT)
+    assert table.read_all(bed.world.pool.ioctx) == {}
+
+
+def test_who_downloads_raw_bytes_is_not_noted(bed):
+    bed.ask(f'/{bed.image()}/file', request_of(1))
+
+    table = omap.Table(downloads.OBJECT)
+    assert table.read_all(bed.world.pool.ioctx) == {}
+
+
+def test_a_download_is_remembered_for_hours(bed, monkeypatch):
+    image_id = bed.image(copied=False)
+    bed.ask(f'/{image_id}/file', request_of(1))
+    bed.world.copy(image_id)
+    monkeypatch.setattr(downloads, 'KEPT', 0.0)
+    eventually(
+        lambda: bed.get(f'/{image_id}', request_of(1))['disk_format'] == 'raw',
+        'it is forgotten',
+    )
+
+
+def test_a_full_pool_does_not_keep_anybody_from_downloading(bed):
+    image_id = bed.image(copied=False)
+    bed.world.fill()
+
+    answer = bed.ask(f'/{image_id}/file', request_of(1))
+
+    assert answer.body == b'QFI' * 1000
+    assert bed.get(f'/{image_id}', request_of(2))['disk_format'] == 'qcow2'
+
+
+def test_only_a_young_copy_is_looked_up_among_downloads(bed, monkeypatch):
+    image_id = bed.image()
+    bed.image(copied=False)
+
+    assert reads(bed, f'/{image_id}', request_of(1)) == 2, 'no object yet'
+    other = bed.image(copied=False)
+    bed.ask(f'/{other}/file', request_of(1))
+    assert reads(bed, f'/{image_id}', request_of(1)) == 3
+    monkeypatch.setattr(copies, 'YOUNG', 0.0)
+    assert reads(bed, f'/{image_id}', request_of(1)) == 2

@@ -132,6 +132,34 @@ class Consumer(fixtures.Fixture):
         :raises ConsumerError: what the function raised
         :raises ProcessError: it is dead or hangs
         """
+        return self._exchange(function, arguments, after)
+
+    def call_at_once(
+        self, function: str, calls: list[dict[str, Any]]
+    ) -> list[tuple[Any, float]]:
+        """Call a function so many times at once, each time in a thread.
+
+        :param calls: the arguments of each
+        :returns: what each returned, and the seconds that it took
+        :raises ExceptionGroup: of a ConsumerError for each that raised
+        :raises ProcessError: it is dead or hangs
+        """
+        found, errors = [], []
+        for (kind, *told), seconds in self._exchange(function, calls, None):
+            if kind == serving.RAISED:
+                errors.append(ConsumerError(*told))
+            else:
+                found.append((told[0], seconds))
+        if errors:
+            raise ExceptionGroup(f'of {len(calls)} at once', errors)
+        return found
+
+    def _exchange(
+        self,
+        function: str,
+        arguments: Any,
+        after: Callable[[Answer], None] | None,
+    ) -> Any:
         self.answers = []
         self._connection.send((function, arguments))
         while True:

@@ -160,7 +160,6 @@ class Pool:
                     last_used=known.last,
                     score=known.score,
                     scored_at=known.at,
-                    clones=0,
                 )
             )
         return found

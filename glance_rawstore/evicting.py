@@ -12,14 +12,16 @@ keeps the clone, and the copy is removed with the last of them; who comes
 after finds no copy, and takes the original.
 """
 
+import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import humanize
 
 from glance_rawstore import budget
+from glance_rawstore import directory
 from glance_rawstore import evicted
 from glance_rawstore import inventory
 from glance_rawstore import lease
@@ -125,7 +127,7 @@ class Evictor:
         now = budget.read(self._pool, limits)
         if not now.excess():
             return []
-        going = arithmetic.chosen(self._ranked(now), now)
+        going = self._chosen(self._ranked(now), now)
         return [(copy.image_id, self._why(copy, now)) for copy in going]
 
     def _why(self, copy: Candidate, now: Budget) -> str:
@@ -137,24 +139,34 @@ class Evictor:
 
     def _evict_some(self, now: Budget, needed: int) -> None:
         ranked = self._ranked(now)
-        if not arithmetic.chosen(ranked, now, needed):
+        going = self._chosen(ranked, now, needed)
+        if not going:
             LOG.log(
                 logging.WARNING if now.lacking(needed) else logging.INFO,
                 'Raw copies: %s of %s are taken, %s more are wanted, and '
-                'nothing is evicted: %d copies could be, of %s',
+                'nothing is evicted: too few of the %d copies that the policy '
+                '%s gives up are neither in use nor protected',
                 _text(now.taken),
                 _text(now.limit or 0),
                 _text(needed),
                 len(ranked),
-                _text(sum(copy.bytes_used for copy in ranked)),
+                self._options.eviction_policy,
             )
             return
+        # Some may be cloned just now; others go in their place.
+        others = ranked[ranked.index(going[-1]) + 1 :]
         freed, excess = 0, now.excess(needed)
-        for copy in ranked:
+        for copy in itertools.chain(going, filter(self._may_go, others)):
             if freed >= excess:
                 return
             if self._evict(copy, self._why(copy, now)):
                 freed += copy.bytes_used
+
+    def _chosen(
+        self, ranked: Iterable[Candidate], now: Budget, needed: int = 0
+    ) -> list[Candidate]:
+        """The copies that go. Only as many are looked at as need be."""
+        return arithmetic.chosen(filter(self._may_go, ranked), now, needed)
 
     def _ranked(self, now: Budget) -> Sequence[Candidate]:
         """Copies in the order in which the policy would have them go."""
@@ -168,34 +180,45 @@ class Evictor:
         return [copy for copy in dict.fromkeys(ranked) if copy in allowed]
 
     def _candidates(self) -> Iterator[Candidate]:
-        used = uses.read_all(self._pool.ioctx)
-        for copy in inventory.active(self._pool):
-            if copy.children != () or not copy.bytes_used:
+        """Every active copy that would free something.
+
+        One small read for each; those that must not go are found out when it
+        is their turn.
+        """
+        ioctx = self._pool.ioctx
+        used = uses.read_all(ioctx)
+        counted = budget.entries(self._pool)
+        for rbd_id, image_id in inventory.active(self._pool).items():
+            entry, created = (
+                counted.get(rbd_id),
+                directory.created(ioctx, rbd_id),
+            )
+            if entry is None or created is None or not entry.bytes:
                 continue
-            if not self._may_go(copy.image_id, copy.rbd_id):
-                continue
-            use = used.get(copy.image_id, Use())
+            use = used.get(image_id, Use())
             yield Candidate(
-                image_id=copy.image_id,
-                rbd_id=copy.rbd_id,
-                bytes_used=copy.bytes_used,
-                created=copy.created,
+                image_id=image_id,
+                rbd_id=rbd_id,
+                bytes_used=entry.bytes,
+                created=created,
                 last_used=use.last,
                 score=use.score,
                 scored_at=use.at,
-                clones=len(copy.children),
             )
 
-    def _may_go(self, image_id: str, rbd_id: str) -> bool:
-        """Whether a copy without clones may be evicted.
+    def _may_go(self, copy: Candidate) -> bool:
+        """Whether a copy may be evicted now.
 
-        Not that of an image which Glance does not have: that is for the
-        reconciler to judge. Nor while its maker has not let go of it.
+        Not while there are clones: it would free nothing. Not that of an
+        image which Glance does not have: that is for the reconciler to judge.
+        Nor while its maker has not let go of it.
         """
-        image = self._catalog.image(image_id)
+        if self._pool.in_use(copy.rbd_id):
+            return False
+        image = self._catalog.image(copy.image_id)
         if image is None or wishes.protected(image.properties):
             return False
-        return not lease.held(self._pool.ioctx, rbd_id)
+        return not lease.held(self._pool.ioctx, copy.rbd_id)
 
     def _evict(self, copy: Candidate, why: str) -> bool:
         """Evict one copy; False when it must not go any more."""
@@ -204,9 +227,7 @@ class Evictor:
         noted = Evicted(self._clock(), name, copy.bytes_used, copy.rbd_id)
         evicted.note(ioctx, image_id, noted)
         # Things may have changed while others were evicted.
-        if self._pool.in_use(copy.rbd_id) or not self._may_go(
-            image_id, copy.rbd_id
-        ):
+        if not self._may_go(copy):
             evicted.forget(ioctx, image_id)
             return False
         self._told(image_id, why)

@@ -54,21 +54,29 @@ def trashed(pool: raw_pool.RawPool) -> list[tuple[str, str, str]]:
     return found
 
 
-def names(pool: raw_pool.RawPool) -> list[tuple[str, bool]]:
-    """The copies in the pool by name; what is named otherwise is not ours.
+def _present(pool: raw_pool.RawPool) -> Iterator[tuple[str, str, bool]]:
+    """The copies in the pool; what is named otherwise is not ours.
 
     Nor is what is in the trash already and keeps its name only because
     somebody was killed who moved it there.
 
-    :returns: (image id, is it a ``.part``) of each
+    :returns: (internal id, image id, is it a ``.part``) of each
     """
     with ceph.translated():
         present = list(ceph.rbd.RBD().list2(pool.ioctx))
         gone = {e['id'] for e in ceph.rbd.RBD().trash_list(pool.ioctx)}
-    parsed = [
-        raw_copy.parse(x['name']) for x in present if x['id'] not in gone
-    ]
-    return [found for found in parsed if found is not None]
+    for each in present:
+        parsed = raw_copy.parse(each['name'])
+        if parsed is not None and each['id'] not in gone:
+            yield each['id'], *parsed
+
+
+def names(pool: raw_pool.RawPool) -> list[tuple[str, bool]]:
+    """The copies in the pool by name.
+
+    :returns: (image id, is it a ``.part``) of each
+    """
+    return [(image_id, part) for _, image_id, part in _present(pool)]
 
 
 def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
@@ -101,13 +109,13 @@ def active_images(pool: raw_pool.RawPool) -> list[str]:
     return [image_id for image_id, part in names(pool) if not part]
 
 
-def active(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
-    """Every committed copy, one by one as it is read."""
-    for image_id in active_images(pool):
-        name, status = raw_copy.name(image_id), states.Status.ACTIVE
-        found = _describe(pool, image_id, name, status, {'name': name})
-        if found is not None:
-            yield found
+def active(pool: raw_pool.RawPool) -> dict[str, str]:
+    """Image ids of the active copies, by the internal ids of these."""
+    return {
+        rbd_id: image_id
+        for rbd_id, image_id, part in _present(pool)
+        if not part
+    }
 
 
 def of_image(pool: raw_pool.RawPool, image_id: str) -> list[raw_copy.RawCopy]:

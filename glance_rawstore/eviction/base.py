@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an eviction policy is. Core: pure.
 
-A policy only ranks. Which copies may be evicted at all is decided before it
-is asked (none with clones, none that is protected or handed over), and how
-many of them are, after it: from the first of its list on, until the low
-watermark is reached.
+A policy only ranks. Which of the copies may be evicted at all (none with
+clones, none that is protected) is found out after it, one after the other
+from the first of its list on, until the low watermark is reached: to ask for
+the clones of every copy would take a store of thousands minutes.
 """
 
 import abc
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """An active copy that may be evicted. Times are seconds since the epoch.
+    """An active copy. Times are seconds since the epoch.
 
     :param rbd_id: internal id of its RBD image
     :param bytes_used: what evicting it frees, in bytes
@@ -23,7 +23,6 @@ class Candidate:
         as far as is known
     :param score: number of uses, each of which decays
     :param scored_at: the time for which the score holds
-    :param clones: living clones of it
     """
 
     image_id: str
@@ -33,7 +32,6 @@ class Candidate:
     last_used: float | None
     score: float
     scored_at: float
-    clones: int
 
 
 @dataclasses.dataclass(frozen=True)

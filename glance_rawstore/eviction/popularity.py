@@ -10,8 +10,8 @@ from glance_rawstore.lifecycle import uses
 class Popularity(base.Policy):
     """By how often a copy was handed out, where older uses count for less.
 
-    To be made counts as one use, and so does each living clone, for as long
-    as it lives.
+    To be made counts as one use. A clone is one when it is made; while it
+    lives no policy can evict the copy.
     """
 
     def rank(
@@ -33,4 +33,4 @@ class Popularity(base.Policy):
     def _popularity(self, copy: base.Candidate, now: float) -> float:
         used = uses.decayed(copy.score, now - copy.scored_at, self.half_life)
         made = uses.decayed(1.0, now - copy.created, self.half_life)
-        return used + made + copy.clones
+        return used + made

@@ -7,7 +7,7 @@ copies alone, not of what else lies in the raw pool.
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 
@@ -173,22 +173,24 @@ class Sized(Protocol):
 _T = TypeVar('_T', bound=Sized)
 
 
-def chosen(
-    ranked: Sequence[_T], budget: Budget, needed: int = 0
-) -> Sequence[_T]:
+def chosen(ranked: Iterable[_T], budget: Budget, needed: int = 0) -> list[_T]:
     """Which copies go: the first ones, down to the low watermark.
 
     None when even all of them would not make the room that is needed:
     nothing is thrown away for an image that does not get its copy.
 
-    :param ranked: in the order in which to evict them
+    :param ranked: in the order in which to evict them; no more of them are
+        taken than go
     :param needed: bytes for which room is to be made
     """
+    going: list[_T] = []
     freed, excess = 0, budget.excess(needed)
-    count = 0
-    while freed < excess and count < len(ranked):
-        freed += ranked[count].bytes_used
-        count += 1
+    if excess:
+        for copy in ranked:
+            going.append(copy)
+            freed += copy.bytes_used
+            if freed >= excess:
+                break
     if needed and freed < budget.lacking(needed):
-        return ()
-    return ranked[:count]
+        return []
+    return going

@@ -92,7 +92,7 @@ def oldest_first(pool: Pool, images: list[str]) -> list[str]:
     """These images in the order in which their copies were made."""
     await_true(lambda: len(kept(pool, images)) == 10, 'all have copies')
     with raw_pool.RawPool.open(pool.settings) as opened:
-        made = {copy.image_id: copy for copy in inventory.active(opened)}
+        made = {copy.image_id: copy for copy in inventory.copies(opened)}
     return sorted(images, key=lambda image_id: made[image_id].created)
 
 

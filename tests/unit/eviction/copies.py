@@ -22,7 +22,6 @@ def candidate(name, **values):
         'last_used': None,
         'score': 0.0,
         'scored_at': NOW,
-        'clones': 0,
     }
     return Candidate(image_id=name, rbd_id=name, **{**usual, **values})
 
@@ -38,7 +37,6 @@ def several():
         last_used=st.none() | times,
         score=st.floats(0, 1e6),
         scored_at=times,
-        clones=st.integers(0, 100),
     )
     return st.lists(one, unique_by=lambda found: found.rbd_id)
 

@@ -104,7 +104,6 @@ class Cloud:
                     last_used=use.last,
                     score=use.score,
                     scored_at=use.at,
-                    clones=0,
                 )
             )
         return found

@@ -78,10 +78,3 @@ def test_popularity_does_not_take_a_new_copy_for_an_unpopular_one():
     once = candidate('once', score=0.4)
 
     assert order(Popularity, new, once) == ['once', 'new']
-
-
-def test_a_living_clone_is_a_use_that_does_not_fade():
-    cloned = candidate('cloned', clones=2)
-    used = candidate('used', score=1.5)
-
-    assert order(Popularity, cloned, used) == ['used', 'cloned']

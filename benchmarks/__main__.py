@@ -78,9 +78,9 @@ def _arguments() -> argparse.Namespace:
         help='leave out image_conversion, what imports cost, and clones',
     )
     parser.add_argument(
-        '--stored',
+        '--staged',
         action='store_true',
-        help='time a Glance with convert_staged = false too',
+        help='time a Glance with convert_staged = true too',
     )
     parser.add_argument(
         '--only',
@@ -197,7 +197,7 @@ def _glances(
 ) -> tuple[str, ...]:
     """Those that take part; the raw view and the agent have their own."""
     if 'imports' in parts:
-        more = [bed.THIN] * options.thin + [bed.STORED] * options.stored
+        more = [bed.THIN] * options.thin + [bed.STAGED] * options.staged
         usual = (bed.OURS, bed.ALONE) if options.quick else bed.USUAL
         return (*usual, *more)
     return (bed.OURS, bed.ALONE) if 'volumes' in parts else ()

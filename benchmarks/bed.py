@@ -29,7 +29,7 @@ ALONE = 'alone'
 CONVERSION = 'conversion'
 THIN = 'thin'
 OURS = 'ours'
-STORED = 'stored'
+STAGED = 'staged'
 USUAL = (OURS, ALONE, CONVERSION)
 
 _CONVERT = {
@@ -42,13 +42,13 @@ _CONVERT = {
 # the thin one does not, which is the least favourable comparison for us.
 _OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     OURS: {},
-    STORED: {'glance_rawstore': {'convert_staged': False}},
+    STAGED: {'glance_rawstore': {'convert_staged': True}},
     ALONE: {},
     CONVERSION: _CONVERT,
     THIN: {**_CONVERT, 'ceph': {'rbd_thin_provisioning': True}},
 }
 # Those that have our store, plugin and filter.
-_WITH_US = frozenset({OURS, STORED})
+_WITH_US = frozenset({OURS, STAGED})
 _QUIET = {'DEFAULT': {'debug': False}}
 
 

@@ -25,8 +25,8 @@ CONVERSION = 'image_conversion'
 THIN = 'image_conversion, thin'
 OURS_ACTIVE = 'ours: image active'
 OURS_RAW = 'ours: raw active'
-STORED_ACTIVE = 'when stored: image active'
-STORED_RAW = 'when stored: raw active'
+STAGED_ACTIVE = 'from staged: image active'
+STAGED_RAW = 'from staged: raw active'
 
 Contestant = Callable[[bed.Bed, Image], dict[str, float]]
 
@@ -127,19 +127,19 @@ def ours(stage: bed.Bed, image: Image) -> dict[str, float]:
     return {OURS_ACTIVE: times.active, OURS_RAW: times.raw}
 
 
-def stored(stage: bed.Bed, image: Image) -> dict[str, float]:
-    """The same, where conversion begins when the image is stored."""
-    with imports.staged(stage.clouds[bed.STORED], image, raw=True) as job:
+def staged(stage: bed.Bed, image: Image) -> dict[str, float]:
+    """The same, where conversion begins beside the upload."""
+    with imports.staged(stage.clouds[bed.STAGED], image, raw=True) as job:
         times = job.run()
     assert times.raw is not None
-    return {STORED_ACTIVE: times.active, STORED_RAW: times.raw}
+    return {STAGED_ACTIVE: times.active, STAGED_RAW: times.raw}
 
 
 def of(stage: bed.Bed) -> list[Contestant]:
     """Return who can be timed there, in the order of the first round."""
     found: list[Contestant] = [floor, qemu_img, qemu_img_file, alone, ours]
     more = {
-        bed.STORED: stored,
+        bed.STAGED: staged,
         bed.CONVERSION: conversion,
         bed.THIN: thin,
     }

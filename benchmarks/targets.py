@@ -129,11 +129,11 @@ def _ratios(result: Result, image: str) -> Iterator[Comparison]:
     for what, above, below in (
         ('clonable: image_conversion, thin / ours', rows.THIN, rows.OURS_RAW),
         (
-            'image active: when stored / glance alone',
-            rows.STORED_ACTIVE,
+            'image active: from staged / glance alone',
+            rows.STAGED_ACTIVE,
             rows.ALONE,
         ),
-        ('raw active: when stored / ours', rows.STORED_RAW, rows.OURS_RAW),
+        ('raw active: from staged / ours', rows.STAGED_RAW, rows.OURS_RAW),
         ('qemu-img / floor', rows.QEMU_IMG, rows.FLOOR),
     ):
         yield from _ratio(result, Comparison(what, image), (above,), (below,))

@@ -40,13 +40,15 @@ share ``scratch_dir``. More wait as ``pending`` tasks.
     ),
     cfg.BoolOpt(
         'convert_staged',
-        default=True,
+        default=False,
         help="""
 Begin to convert while an import stores the original, from the staged file,
 if that is on this node and one of ``max_conversions`` is free at once. The
-copy is ready sooner. The file takes space in the staging directory until it is
-converted, though it has no name any more: at most ``max_conversions`` of them.
-Otherwise, and with false, the original is converted when it is stored.
+copy is ready sooner; where cores or OSDs are busy the image itself is active
+later, so it is for nodes with some to spare. The file takes space in the
+staging directory until it is converted, though it has no name any more: at
+most ``max_conversions`` of them. Otherwise, and with false, the original is
+converted when it is stored.
 """,
     ),
     cfg.IntOpt(

@@ -51,7 +51,7 @@ class Options:
     slice_size: int = units.Gi
     use_half_life: int = 3 * 24 * 3600
     nice: int = 19
-    staged: bool = True
+    staged: bool = False
     io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
     budget: Limits = dataclasses.field(default_factory=Limits)
     eviction_policy: str = 'lru'

@@ -36,7 +36,11 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope='session')
 def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
     """A running Glance with our store and plugin."""
-    overrides = {'oslo_messaging_notifications': {'driver': 'log'}}
+    overrides = {
+        'oslo_messaging_notifications': {'driver': 'log'},
+        # Off unless set; the other clouds have it so.
+        'glance_rawstore': {'convert_staged': True},
+    }
     with Cloud(
         cluster, overrides, stores={'fast': 'file'}, filters=RAW_VIEW
     ) as running:

@@ -79,7 +79,13 @@ def mortal_cloud(
     """A cloud whose API can be killed at any step."""
     with Cloud(
         cluster,
-        {'glance_rawstore': {'lease_duration': 6, 'slice_size': 48}},
+        {
+            'glance_rawstore': {
+                'lease_duration': 6,
+                'slice_size': 48,
+                'convert_staged': True,
+            }
+        },
         filters={'killing': 'tests.functional.killing:filter_factory'},
         prefix='mortal-',
         region='Mortal',

@@ -99,8 +99,11 @@ def created(ioctx: Any, rbd_id: str) -> float | None:
 
 
 def _time(value: bytes | None) -> float | None:
-    """A ``utime_t``, seconds and nanoseconds, without the latter."""
-    return None if value is None else float(struct.unpack_from('<I', value)[0])
+    """A ``utime_t``: seconds and nanoseconds."""
+    if value is None:
+        return None
+    seconds, nanoseconds = struct.unpack_from('<II', value)
+    return float(seconds) + float(nanoseconds) / 1e9
 
 
 def meta(ioctx: Any, rbd_id: str, key: str) -> str | None:

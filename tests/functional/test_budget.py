@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from glance_rawstore import budget
+from glance_rawstore import directory
 from glance_rawstore import evicted
 from glance_rawstore import inventory
 from glance_rawstore import raw_pool
@@ -92,8 +93,12 @@ def oldest_first(pool: Pool, images: list[str]) -> list[str]:
     """These images in the order in which their copies were made."""
     await_true(lambda: len(kept(pool, images)) == 10, 'all have copies')
     with raw_pool.RawPool.open(pool.settings) as opened:
-        made = {copy.image_id: copy for copy in inventory.copies(opened)}
-    return sorted(images, key=lambda image_id: made[image_id].created)
+        # librbd tells whole seconds, in which several may be made.
+        made = {
+            image_id: directory.created(opened.ioctx, rbd_id) or 0.0
+            for rbd_id, image_id in inventory.active(opened).items()
+        }
+    return sorted(images, key=lambda image_id: made[image_id])
 
 
 def test_each_policy_evicts_what_it_should_and_stops_at_the_low_watermark(

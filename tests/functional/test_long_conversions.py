@@ -169,7 +169,7 @@ def test_copy_image_that_takes_an_hour_keeps_its_lock(
     tenant, admin = Tenant(cloud), cloud.client('admin').images
     image_id = tenant.import_file(big_image)
     admin.image_import(image_id, method='copy-image', stores=['raw'])
-    with holding.held(cloud):
+    with holding.held(cloud, imported=False):
         before = await_true(
             lambda: told(copying(cloud, image_id)), 'it says what it does'
         )

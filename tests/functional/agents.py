@@ -2,6 +2,7 @@
 """Agents of a cloud, as an operator runs them."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psutil
 
@@ -104,6 +106,16 @@ def run_with(conf: Path, *args: str) -> subprocess.CompletedProcess[str]:
 def reconcile(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
     """Run ``glance-rawstore reconcile`` in a pipe."""
     return run(cloud, 'reconcile', *args)
+
+
+def actions(stdout: str) -> list[dict[str, Any]]:
+    """What ``reconcile --format json`` has told, but for one thing.
+
+    Workers of the API write down up to a minute later what was used, of
+    images of other tests as well; these uses are forgotten whenever it is.
+    """
+    found = json.loads(stdout)
+    return [each for each in found if each['action'] != 'forget uses']
 
 
 def known_attempts(pool: Pool) -> dict[str, Attempts]:

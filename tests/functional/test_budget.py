@@ -2,7 +2,6 @@
 """A raw store that keeps to its budget, on a real Glance and a real Ceph."""
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,7 +134,7 @@ def test_each_policy_evicts_what_it_should_and_stops_at_the_low_watermark(
                 conf, 'reconcile', '--format', 'json', *args
             )
         assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
+        found = agents.actions(done.stdout)
         # What is wished for still is not made again.
         assert {action['action'] for action in found} <= {'evict copy'}
         return [action['image_id'] for action in found]

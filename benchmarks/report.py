@@ -11,15 +11,16 @@ from rich import box
 from rich import console
 from rich import table
 
+from benchmarks.comparisons import Comparison
 from benchmarks.evictions import BELADY
 from benchmarks.evictions import BELADY_SIZES
 from benchmarks.evictions import Ratio
 from benchmarks.images import MIB
 from benchmarks.latency import Latency
 from benchmarks.passes import Passes
+from benchmarks.results import Measured
 from benchmarks.results import Result
 from benchmarks.results import Timing
-from benchmarks.targets import Comparison
 
 VERDICTS = {True: 'met', False: 'NOT met', None: '-'}
 COLOURS = {'met': 'green', 'NOT met': 'bold red'}
@@ -34,6 +35,7 @@ EVICTIONS = (
     *('POLICY', 'CLONES LIVE', 'BUDGET', 'HITS', 'OF BELADY', 'BYTES'),
     *('EVICTED', 'NO ROOM'),
 )
+MEASURED = ('MEASURED', 'WITH', 'MEDIAN', 'MIN', 'MAX', 'UNIT')
 RATIOS = ('COMPARISON', 'IMAGE', 'VALUE', 'ROUNDS', 'TARGET', 'VERDICT')
 
 
@@ -65,6 +67,7 @@ def _tables(
         (PASSES, [_pass(found) for found in result.agents.passes]),
         (MEMORY, _memory_of_agents(result)),
         (EVICTIONS, _evictions(result.evictions)),
+        (MEASURED, [_measured(found) for found in result.measured]),
         (RATIOS, [_comparison(found) for found in comparisons]),
     ]
     return [(headings, rows) for headings, rows in tables if rows]
@@ -156,6 +159,15 @@ def _memory_of_agents(result: Result) -> list[Row]:
         ('all of its processes', str(copies), _value(size, 'bytes'))
         for copies, size in result.agents.memory.items()
     ]
+
+
+def _measured(found: Measured) -> Row:
+    values = (found.median, min(found.values), max(found.values))
+    if found.unit == 'bytes':
+        cells = [f'{value / MIB:.1f}' for value in values]
+        return (found.what, found.image, *cells, 'MiB')
+    cells = [f'{value:.2f}' for value in values]
+    return (found.what, found.image, *cells, found.unit)
 
 
 def _comparison(found: Comparison) -> Row:

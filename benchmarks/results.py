@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.comparisons import Comparison
 from benchmarks.evictions import Ratio
 from benchmarks.footprint import Footprint
 from benchmarks.images import Image
@@ -32,6 +33,25 @@ class Timing:
         return statistics.median(self.seconds)
 
 
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What a part measured, each time.
+
+    :param image: or whatever else it was done with
+    :param values: in the order of the rounds
+    :param unit: of the values: 'seconds', 'bytes' or any other word
+    """
+
+    what: str
+    image: str
+    values: tuple[float, ...]
+    unit: str = 'seconds'
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+
 @dataclasses.dataclass
 class Result:
     """All of one run.
@@ -39,6 +59,8 @@ class Result:
     :param machine: see machine.facts()
     :param clones: median seconds, see clones.measure()
     :param volumes: see volumes.measure()
+    :param measured: by parts that need nothing else of their own
+    :param comparisons: that parts have made
     """
 
     machine: dict[str, Any]
@@ -51,6 +73,8 @@ class Result:
     volumes: list[Timing] = dataclasses.field(default_factory=list)
     agents: Agents = dataclasses.field(default_factory=Agents)
     evictions: Sequence[Ratio] = ()
+    measured: list[Measured] = dataclasses.field(default_factory=list)
+    comparisons: list[Comparison] = dataclasses.field(default_factory=list)
 
     def add(self, image: Image, seconds: dict[str, float]) -> None:
         """Add what a contestant took in one round."""
@@ -136,6 +160,15 @@ class Result:
             'eviction_ratios': [
                 {k: _rounded(v) for k, v in dataclasses.asdict(found).items()}
                 for found in self.evictions
+            ],
+            'measured': [
+                {
+                    'what': found.what,
+                    'image': found.image,
+                    'unit': found.unit,
+                    'values': [_rounded(value) for value in found.values],
+                }
+                for found in self.measured
             ],
         }
 

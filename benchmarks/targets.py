@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from benchmarks import bed
+from benchmarks import comparisons
 from benchmarks import contestants as rows
 from benchmarks import passes
 from benchmarks import volumes
+from benchmarks.comparisons import Comparison
 from benchmarks.images import MIB
 from benchmarks.results import Result
 
@@ -32,47 +33,10 @@ LOCAL_AT_MOST = 0
 MEMORY_AT_MOST = 32 * MIB
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """One measurement set against another, or against a bound.
-
-    :param value: a ratio of medians, or bytes
-    :param unit: '' for a ratio, else 'bytes'
-    :param spread: least and largest ratio within one round
-    :param at_most: to be reached; None if there is no such target
-    :param at_least: likewise
-    """
-
-    what: str
-    image: str
-    value: float = 0.0
-    unit: str = ''
-    spread: tuple[float, float] | None = None
-    at_most: float | None = None
-    at_least: float | None = None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the target is reached; None if there is none."""
-        if self.at_most is not None:
-            return self.value <= self.at_most
-        if self.at_least is not None:
-            return self.value >= self.at_least
-        return None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For a program."""
-        found = {
-            key: value
-            for key, value in dataclasses.asdict(self).items()
-            if value is not None
-        }
-        return {**found, 'value': round(self.value, 4), 'met': self.met}
-
-
 def compare(result: Result) -> list[Comparison]:
     """Return every comparison that can be made."""
     found = [
+        *result.comparisons,
         *_clones(result),
         *_latencies(result),
         *_volumes(result),
@@ -217,7 +181,7 @@ def _volumes(result: Result) -> Iterator[Comparison]:
                 'volume by Cinder: glance alone / raw copy',
                 image.name,
                 download.median / clone.median,
-                spread=_within(download.seconds, clone.seconds),
+                spread=comparisons.within(download.seconds, clone.seconds),
                 at_least=VOLUME_AT_LEAST,
             )
 
@@ -234,18 +198,11 @@ def _agents(result: Result) -> Iterator[Comparison]:
             f'{pair}, seconds',
             '',
             more.median / less.median,
-            spread=_within(more.seconds, less.seconds),
+            spread=comparisons.within(more.seconds, less.seconds),
         )
         yield Comparison(
             f'{pair}, operations',
             '',
             more.median_operations / less.median_operations,
-            spread=_within(more.operations, less.operations),
+            spread=comparisons.within(more.operations, less.operations),
         )
-
-
-def _within(
-    above: Sequence[float], below: Sequence[float]
-) -> tuple[float, float]:
-    ratios = [a / b for a, b in zip(above, below, strict=True)]
-    return min(ratios), max(ratios)

@@ -15,11 +15,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from glance_rawstore import ceph
 from glance_rawstore import directory
 from glance_rawstore import exceptions
+from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import omap
+from glance_rawstore.inventory import Listed
+from glance_rawstore.inventory import Listing
 from glance_rawstore.lifecycle import budget
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import slices
@@ -59,15 +61,17 @@ def locked(ioctx: Any, wait: Callable[[float], None]) -> Iterator[lease.Lock]:
         taken.release()
 
 
-def entries(pool: RbdPool) -> dict[str, Entry]:
+def entries(pool: RbdPool, here: Listing | None = None) -> dict[str, Entry]:
     """What each copy counts, by internal id: by the pool's own lists.
 
     Reads the header of a copy only where nothing is known of it. Writes
     nothing.
 
+    :param here: these lists, where they were read already
     :raises CephUnavailable: the cluster does not answer
     """
-    return _true(pool, _known(pool.ioctx))
+    known = _known(pool.ioctx)
+    return _true(pool, known, here or inventory.listing(pool))
 
 
 def refresh(pool: RbdPool) -> dict[str, Entry]:
@@ -77,7 +81,7 @@ def refresh(pool: RbdPool) -> dict[str, Entry]:
     :raises CephUnavailable: the cluster does not answer
     """
     known = _known(pool.ioctx)
-    found = _true(pool, known)
+    found = _true(pool, known, inventory.listing(pool))
     for rbd_id in known.keys() - found.keys():
         _TABLE.remove(pool.ioctx, rbd_id)
     changed = {
@@ -95,48 +99,34 @@ def _known(ioctx: Any) -> dict[str, Entry | None]:
     return {key: budget.decode(value) for key, value in found.items()}
 
 
-def _true(pool: RbdPool, known: dict[str, Entry | None]) -> dict[str, Entry]:
+def _true(
+    pool: RbdPool, known: dict[str, Entry | None], here: Listing
+) -> dict[str, Entry]:
     found = {}
-    for rbd_id, name in _present(pool).items():
-        entry = known.get(rbd_id)
-        parsed = raw_copy.parse(name)
-        if parsed is None:
-            continue  # somebody's original
-        image_id, part = parsed
-        if entry is None or (entry.reserved and not part):
-            entry = _counted(pool.ioctx, image_id, rbd_id, part)
+    for copy in (*here.present, *here.trashed):
+        entry = known.get(copy.rbd_id)
+        if entry is None or (entry.reserved and not copy.part):
+            entry = _counted(pool.ioctx, copy)
         if entry is not None:
-            found[rbd_id] = entry
+            found[copy.rbd_id] = entry
     return found
 
 
-def _present(pool: RbdPool) -> dict[str, str]:
-    """Names of what is in the pool or, looked at later, in its trash."""
-    rbd = ceph.rbd.RBD()
-    with ceph.translated():
-        found = {each['id']: each['name'] for each in rbd.list2(pool.ioctx)}
-        for each in rbd.trash_list(pool.ioctx):
-            found[each['id']] = each['name']
-    return found
-
-
-def _counted(
-    ioctx: Any, image_id: str, rbd_id: str, part: bool
-) -> Entry | None:
+def _counted(ioctx: Any, copy: Listed) -> Entry | None:
     """What its header says; None where there is nothing to count yet."""
-    header = directory.header(ioctx, rbd_id)
-    if header is None or (part and not header.size):
+    header = directory.header(ioctx, copy.rbd_id)
+    if header is None or (copy.part and not header.size):
         return None
     if header.bytes_used is not None:
-        return Entry(image_id, header.bytes_used, reserved=False)
+        return Entry(copy.image_id, header.bytes_used, reserved=False)
     data = None
-    if part:
-        noted = directory.meta(ioctx, rbd_id, raw_copy.META_SLICES)
+    if copy.part:
+        noted = directory.meta(ioctx, copy.rbd_id, raw_copy.META_SLICES)
         data = slices.decode(noted or '')
     count = header.size
     if data is not None:
         count = sum(each.data for each in data.slices)
-    return Entry(image_id, count, reserved=part)
+    return Entry(copy.image_id, count, reserved=copy.part)
 
 
 def put(ioctx: Any, rbd_id: str, entry: Entry) -> None:
@@ -165,12 +155,13 @@ def summed(pool: RbdPool, limits: Limits, counted: dict[str, Entry]) -> Budget:
     return budget.summed(counted.values(), limits, capacity)
 
 
-def read(pool: RbdPool, limits: Limits) -> Budget:
+def read(pool: RbdPool, limits: Limits, here: Listing | None = None) -> Budget:
     """The budget of a raw store, and what is used of it now.
 
     Costs a few operations where there is a limit, otherwise one more for
     each copy.
 
+    :param here: as for :func:`entries`
     :raises CephUnavailable: the cluster does not answer
     """
-    return summed(pool, limits, entries(pool))
+    return summed(pool, limits, entries(pool, here))

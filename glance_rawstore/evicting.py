@@ -51,6 +51,39 @@ def log(image_id: str, why: str) -> None:
     LOG.info('Image %s: its raw copy is evicted %s', image_id, why)
 
 
+def take(
+    catalog: Any,
+    pool: raw_pool.RawPool,
+    store: str,
+    image_id: str,
+    eviction: Evicted,
+) -> bool:
+    """Take a copy away, count that, and notify of it.
+
+    The eviction is noted before, or its copy would be made again.
+
+    :param catalog: Glance's side
+    :param store: name of the raw store
+    :returns: whether it is gone; else it waits in the trash for its last
+        clone
+    :raises CephUnavailable: the cluster does not answer
+    """
+    catalog.remove_location(image_id, pool.url(image_id))
+    gone = pool.delete_one(image_id, eviction.rbd_id)
+    if gone:
+        budget.release(pool.ioctx, eviction.rbd_id)
+    tally.add(pool.ioctx, counting.evicted(eviction.policy, eviction.bytes))
+    catalog.tell(
+        Event.EVICT,
+        image_id,
+        store,
+        policy=eviction.policy,
+        bytes_used=eviction.bytes,
+        in_use=not gone,
+    )
+    return gone
+
+
 class _Busy(Exception):
     """Another one has the budget locked."""
 
@@ -187,18 +220,17 @@ class Evictor:
         """
         ioctx = self._pool.ioctx
         used = uses.read_all(ioctx)
-        counted = budget.entries(self._pool)
-        for rbd_id, image_id in inventory.active(self._pool).items():
-            entry, created = (
-                counted.get(rbd_id),
-                directory.created(ioctx, rbd_id),
-            )
+        here = inventory.listing(self._pool)
+        counted = budget.entries(self._pool, here)
+        for copy in here.active:
+            entry = counted.get(copy.rbd_id)
+            created = directory.created(ioctx, copy.rbd_id)
             if entry is None or created is None or not entry.bytes:
                 continue
-            use = used.get(image_id, Use())
+            use = used.get(copy.image_id, Use())
             yield Candidate(
-                image_id=image_id,
-                rbd_id=rbd_id,
+                image_id=copy.image_id,
+                rbd_id=copy.rbd_id,
                 bytes_used=entry.bytes,
                 created=created,
                 last_used=use.last,
@@ -231,21 +263,9 @@ class Evictor:
             evicted.forget(ioctx, image_id)
             return False
         self._told(image_id, why)
-        url = self._pool.url(image_id)
-        self._catalog.remove_location(image_id, url)
-        gone = self._pool.delete_one(image_id, copy.rbd_id)
-        tally.add(ioctx, counting.evicted(name, copy.bytes_used))
-        self._catalog.tell(
-            Event.EVICT,
-            image_id,
-            self._options.store,
-            policy=name,
-            bytes_used=copy.bytes_used,
-            in_use=not gone,
+        return take(
+            self._catalog, self._pool, self._options.store, image_id, noted
         )
-        if gone:
-            budget.release(ioctx, copy.rbd_id)
-        return gone
 
 
 def _text(count: int) -> str:

@@ -4,7 +4,7 @@
 import dataclasses
 import datetime
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from glance_rawstore import ceph
@@ -13,6 +13,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
+from glance_rawstore import rbd_pool
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import slices
 from glance_rawstore.lifecycle import states
@@ -39,6 +40,70 @@ def _epoch(moment: datetime.datetime) -> float:
     return moment.replace(tzinfo=datetime.UTC).timestamp()
 
 
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A copy as the lists of its pool have it.
+
+    :param rbd_id: internal id of its RBD image
+    :param name: of its RBD image; in the trash, the one that it had
+    :param part: whether it is a ``.part``
+    :param deleted: when it was moved to the trash, in seconds since the
+        epoch; None for what is not there
+    """
+
+    rbd_id: str
+    image_id: str
+    name: str
+    part: bool
+    deleted: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The copies in a pool and in its trash; all else there is not ours.
+
+    What is in the trash and keeps its name, only because somebody was killed
+    who moved it there, is not ``present``.
+    """
+
+    present: tuple[Listed, ...]
+    trashed: tuple[Listed, ...]
+
+    @property
+    def active(self) -> list[Listed]:
+        """Those that are committed."""
+        return [copy for copy in self.present if not copy.part]
+
+    @property
+    def parts(self) -> list[Listed]:
+        """Those that were begun."""
+        return [copy for copy in self.present if copy.part]
+
+
+def listing(pool: rbd_pool.RbdPool) -> Listing:
+    """What the pool's list and, looked at later, its trash have.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    with ceph.translated():
+        present = list(ceph.rbd.RBD().list2(pool.ioctx))
+        trash = list(ceph.rbd.RBD().trash_list(pool.ioctx))
+    gone = {entry['id'] for entry in trash}
+    there = [entry for entry in present if entry['id'] not in gone]
+    return Listing(tuple(_listed(there)), tuple(_listed(trash)))
+
+
+def _listed(entries: Iterable[dict[str, Any]]) -> Iterator[Listed]:
+    for entry in entries:
+        parsed = raw_copy.parse(entry['name'])
+        if parsed is not None:
+            moved = entry.get('deletion_time')
+            deleted = None if moved is None else _epoch(moved)
+            yield Listed(
+                entry['id'], parsed[0], entry['name'], parsed[1], deleted
+            )
+
+
 def trashed(pool: raw_pool.RawPool) -> list[tuple[str, str, str]]:
     """The copies in the RBD trash; other entries there are not ours.
 
@@ -46,29 +111,9 @@ def trashed(pool: raw_pool.RawPool) -> list[tuple[str, str, str]]:
     """
     with ceph.translated():
         entries = list(ceph.rbd.RBD().trash_list(pool.ioctx))
-    found = []
-    for entry in entries:
-        parsed = raw_copy.parse(entry['name'])
-        if parsed is not None:
-            found.append((parsed[0], entry['name'], entry['id']))
-    return found
-
-
-def _present(pool: raw_pool.RawPool) -> Iterator[tuple[str, str, bool]]:
-    """The copies in the pool; what is named otherwise is not ours.
-
-    Nor is what is in the trash already and keeps its name only because
-    somebody was killed who moved it there.
-
-    :returns: (internal id, image id, is it a ``.part``) of each
-    """
-    with ceph.translated():
-        present = list(ceph.rbd.RBD().list2(pool.ioctx))
-        gone = {e['id'] for e in ceph.rbd.RBD().trash_list(pool.ioctx)}
-    for each in present:
-        parsed = raw_copy.parse(each['name'])
-        if parsed is not None and each['id'] not in gone:
-            yield each['id'], *parsed
+    return [
+        (each.image_id, each.name, each.rbd_id) for each in _listed(entries)
+    ]
 
 
 def names(pool: raw_pool.RawPool) -> list[tuple[str, bool]]:
@@ -76,7 +121,7 @@ def names(pool: raw_pool.RawPool) -> list[tuple[str, bool]]:
 
     :returns: (image id, is it a ``.part``) of each
     """
-    return [(image_id, part) for _, image_id, part in _present(pool)]
+    return [(copy.image_id, copy.part) for copy in listing(pool).present]
 
 
 def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
@@ -106,16 +151,7 @@ def all_images(pool: raw_pool.RawPool) -> list[str]:
 
 def active_images(pool: raw_pool.RawPool) -> list[str]:
     """Ids of the images that have an active copy."""
-    return [image_id for image_id, part in names(pool) if not part]
-
-
-def active(pool: raw_pool.RawPool) -> dict[str, str]:
-    """Image ids of the active copies, by the internal ids of these."""
-    return {
-        rbd_id: image_id
-        for rbd_id, image_id, part in _present(pool)
-        if not part
-    }
+    return [copy.image_id for copy in listing(pool).active]
 
 
 def of_image(pool: raw_pool.RawPool, image_id: str) -> list[raw_copy.RawCopy]:

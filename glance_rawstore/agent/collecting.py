@@ -6,21 +6,20 @@ new, is being made, or was deleted: what a committed copy uses does not
 change, so it is read once.
 """
 
-import datetime
 from typing import Any
 
 from glance_rawstore import attempts
 from glance_rawstore import budget
-from glance_rawstore import ceph
 from glance_rawstore import directory
 from glance_rawstore import evicted
 from glance_rawstore import handover
+from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
 from glance_rawstore import tally
 from glance_rawstore.agent import sight
 from glance_rawstore.agent.sight import Sight
-from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.inventory import Listed
 from glance_rawstore.lifecycle.budget import Limits
 
 
@@ -41,28 +40,25 @@ class Collector:
 
         :raises CephUnavailable: the cluster does not answer
         """
-        active, parts, trash = _listed(pool)
+        here = inventory.listing(pool)
+        active = [copy.rbd_id for copy in here.active]
+        trashed = [copy.rbd_id for copy in here.trashed]
         self._sizes = {
-            rbd_id: size
-            for rbd_id, size in self._sizes.items()
-            if rbd_id in active or rbd_id in trash
+            rbd_id: self._size(pool, rbd_id) for rbd_id in active + trashed
         }
-        pending = tuple(
-            _pending(pool.ioctx, image_id, rbd_id)
-            for rbd_id, image_id in parts.items()
-        )
+        pending = tuple(_pending(pool.ioctx, part) for part in here.parts)
         at_work = frozenset(p.image_id for p in pending if p.attended)
         return Sight(
             active=len(active),
-            active_bytes=sum(self._size(pool, rbd_id) for rbd_id in active),
+            active_bytes=sum(self._sizes[rbd_id] for rbd_id in active),
             pending=pending,
-            trashed=tuple(trash.values()),
-            trashed_bytes=sum(self._size(pool, rbd_id) for rbd_id in trash),
+            trashed=tuple(map(_trashed, here.trashed)),
+            trashed_bytes=sum(self._sizes[rbd_id] for rbd_id in trashed),
             failing=sight.failing(
                 attempts.read_all(pool.ioctx), at_work, self._retry_limit
             ),
             evicted=len(evicted.read_all(pool.ioctx)),
-            budget=budget.read(pool, self._limits)
+            budget=budget.read(pool, self._limits, here)
             if self._limits.limited
             else None,
             handed_over=len(handover.all_offered(pool.ioctx)),
@@ -72,41 +68,20 @@ class Collector:
 
     def _size(self, pool: raw_pool.RawPool, rbd_id: str) -> int:
         """Bytes that a committed copy uses, as its commit has noted."""
-        if rbd_id not in self._sizes:
-            header = directory.header(pool.ioctx, rbd_id)
-            used = header.bytes_used if header else None
-            self._sizes[rbd_id] = used or 0
-        return self._sizes[rbd_id]
+        known = self._sizes.get(rbd_id)
+        if known is not None:
+            return known
+        header = directory.header(pool.ioctx, rbd_id)
+        return (header.bytes_used or 0) if header else 0
 
 
-def _pending(ioctx: Any, image_id: str, rbd_id: str) -> sight.Pending:
+def _pending(ioctx: Any, part: Listed) -> sight.Pending:
     return sight.Pending(
-        image_id,
-        attended=lease.held(ioctx, rbd_id),
-        created=directory.created(ioctx, rbd_id),
+        part.image_id,
+        attended=lease.held(ioctx, part.rbd_id),
+        created=directory.created(ioctx, part.rbd_id),
     )
 
 
-def _listed(
-    pool: raw_pool.RawPool,
-) -> tuple[dict[str, str], dict[str, str], dict[str, sight.Trashed]]:
-    """Active copies, ``.part`` and trashed ones, by internal id."""
-    with ceph.translated():
-        present = list(ceph.rbd.RBD().list2(pool.ioctx))
-        gone = list(ceph.rbd.RBD().trash_list(pool.ioctx))
-    active: dict[str, str] = {}
-    parts: dict[str, str] = {}
-    trash: dict[str, sight.Trashed] = {}
-    for entry in gone:
-        parsed = raw_copy.parse(entry['name'])
-        if parsed is not None:
-            deleted = entry['deletion_time'].replace(tzinfo=datetime.UTC)
-            trash[entry['id']] = sight.Trashed(
-                parsed[0], entry['id'], deleted.timestamp()
-            )
-    for entry in present:
-        parsed = raw_copy.parse(entry['name'])
-        # A killed client may leave a trashed one its name.
-        if parsed is not None and entry['id'] not in trash:
-            (parts if parsed[1] else active)[entry['id']] = parsed[0]
-    return active, parts, trash
+def _trashed(copy: Listed) -> sight.Trashed:
+    return sight.Trashed(copy.image_id, copy.rbd_id, copy.deleted or 0.0)

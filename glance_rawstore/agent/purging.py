@@ -59,11 +59,9 @@ class Purging:
             )
 
     def _being_made(self) -> Iterator[str]:
-        for image_id, part in inventory.names(self._pool):
-            if part:
-                rbd_id = self._pool.rbd_id(raw_copy.part_name(image_id))
-                if rbd_id and lease.held(self._pool.ioctx, rbd_id):
-                    yield image_id
+        for part in inventory.listing(self._pool).parts:
+            if lease.held(self._pool.ioctx, part.rbd_id):
+                yield part.image_id
 
     def copies(self) -> list[RawCopy]:
         """The copies that can be deleted, with what they use."""

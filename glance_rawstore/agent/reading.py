@@ -211,11 +211,13 @@ class Reader:
     def _listing(self) -> dict[str, _Found]:
         """What is in the raw pool and named like a copy, by image."""
         found: dict[str, _Found] = collections.defaultdict(_Found)
-        for image_id, part in inventory.names(self._pool):
-            here = found[image_id]
-            here.part, here.copy = here.part or part, here.copy or not part
-        for image_id, _, rbd_id in inventory.trashed(self._pool):
-            found[image_id].trashed += (rbd_id,)
+        listed = inventory.listing(self._pool)
+        for copy in listed.present:
+            here = found[copy.image_id]
+            here.part = here.part or copy.part
+            here.copy = here.copy or not copy.part
+        for copy in listed.trashed:
+            found[copy.image_id].trashed += (copy.rbd_id,)
         return found
 
     def _listed_copy(

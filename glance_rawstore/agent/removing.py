@@ -6,6 +6,7 @@ import time
 from glance_rawstore import attempts
 from glance_rawstore import budget
 from glance_rawstore import evicted
+from glance_rawstore import evicting
 from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import handover
@@ -13,11 +14,9 @@ from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import orders
 from glance_rawstore import raw_pool
-from glance_rawstore import tally
 from glance_rawstore import wishes
 from glance_rawstore.agent.node import Node
 from glance_rawstore.catalog import Image
-from glance_rawstore.lifecycle import tally as counting
 from glance_rawstore.lifecycle.events import Event
 from glance_rawstore.lifecycle.evicted import OPERATOR
 from glance_rawstore.lifecycle.evicted import Evicted
@@ -91,37 +90,21 @@ class Removing:
         :raises RawStoreError: as :meth:`check_evictable`
         """
         copy = self.check_evictable(image_id, force)
-        ioctx = self._pool.ioctx
-        note = Evicted(
-            time.time(), OPERATOR, copy.bytes_used or 0, copy.rbd_id
-        )
+        ioctx, used = self._pool.ioctx, copy.bytes_used or 0
+        note = Evicted(time.time(), OPERATOR, used, copy.rbd_id)
         try:
             evicted.note(ioctx, image_id, note)
         except exceptions.NoSpace:
             # A full pool has no room for a first note, but soon it has.
-            gone = self._take(copy)
+            gone = self._take(image_id, note)
             evicted.note(ioctx, image_id, note)
-        else:
-            gone = self._take(copy)
-        tally.add(ioctx, counting.evicted(OPERATOR, note.bytes))
-        self._node.catalog.tell(
-            Event.EVICT,
-            image_id,
-            self._node.store.name,
-            policy=OPERATOR,
-            bytes_used=copy.bytes_used,
-            in_use=not gone,
-        )
-        return gone
+            return gone
+        return self._take(image_id, note)
 
-    def _take(self, copy: RawCopy) -> bool:
-        ioctx, image_id = self._pool.ioctx, copy.image_id
-        orders.forget(ioctx, image_id)
-        self._node.catalog.remove_location(image_id, self._pool.url(image_id))
-        gone = self._pool.delete_one(image_id, copy.rbd_id)
-        if gone:
-            budget.release(ioctx, copy.rbd_id)
-        return gone
+    def _take(self, image_id: str, eviction: Evicted) -> bool:
+        orders.forget(self._pool.ioctx, image_id)
+        catalog, store = self._node.catalog, self._node.store.name
+        return evicting.take(catalog, self._pool, store, image_id, eviction)
 
     def delete(self, image_id: str, unset: bool) -> bool:
         """Delete the copy, or stop its being made, and forget all about it.

@@ -126,7 +126,7 @@ class _Command:
         return self._told.end()
 
     def _every(self) -> Iterator[str]:
-        there = {x for x, part in inventory.names(self._pool) if not part}
+        there = set(inventory.active_images(self._pool))
         for image in self._node.catalog.all_images():
             convertible = formats.convertible(
                 image.disk_format, image.container_format

@@ -94,8 +94,8 @@ def oldest_first(pool: Pool, images: list[str]) -> list[str]:
     with raw_pool.RawPool.open(pool.settings) as opened:
         # librbd tells whole seconds, in which several may be made.
         made = {
-            image_id: directory.created(opened.ioctx, rbd_id) or 0.0
-            for rbd_id, image_id in inventory.active(opened).items()
+            copy.image_id: directory.created(opened.ioctx, copy.rbd_id) or 0.0
+            for copy in inventory.listing(opened).active
         }
     return sorted(images, key=lambda image_id: made[image_id])
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from oslo_utils import strutils
 
 from glance_rawstore import exceptions
+from glance_rawstore import formats
 
 #: A tenant's wish for a raw copy.
 PROPERTY = 'raw_cache'
@@ -31,6 +32,16 @@ def wanted(properties: Mapping[str, str], default: bool = False) -> bool:
             f'The property {PROPERTY} must be true or false, not '
             f'{_shown(value)}.'
         ) from exc
+
+
+def by_default(
+    enabled: bool, disk_format: str | None, container_format: str | None
+) -> bool:
+    """Whether an image that does not mention a copy is to have one.
+
+    :param enabled: the option ``raw_cache_default``
+    """
+    return enabled and formats.convertible(disk_format, container_format)
 
 
 def mentioned(properties: Mapping[str, str], default: bool = False) -> bool:

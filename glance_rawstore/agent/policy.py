@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from glance_rawstore import exceptions
-from glance_rawstore import formats
 from glance_rawstore import wishes
 from glance_rawstore.agent.facts import Image
 from glance_rawstore.lifecycle import attempts
@@ -50,8 +49,8 @@ class Policy:
 
 def wish(image: Image, policy: Policy) -> Wish:
     """What is wished for an image that is there."""
-    default = policy.default and formats.convertible(
-        image.disk_format, image.container_format
+    default = wishes.by_default(
+        policy.default, image.disk_format, image.container_format
     )
     try:
         wanted = wishes.wanted(image.properties, default)

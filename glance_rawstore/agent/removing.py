@@ -8,7 +8,6 @@ from glance_rawstore import budget
 from glance_rawstore import evicted
 from glance_rawstore import evicting
 from glance_rawstore import exceptions
-from glance_rawstore import formats
 from glance_rawstore import handover
 from glance_rawstore import inventory
 from glance_rawstore import lease
@@ -53,8 +52,9 @@ class Removing:
         return image is not None and self._wished_for(image)
 
     def _wished_for(self, image: Image) -> bool:
-        default = self._node.options.by_default and formats.convertible(
-            image.disk_format, image.container_format
+        enabled = self._node.options.by_default
+        default = wishes.by_default(
+            enabled, image.disk_format, image.container_format
         )
         return wishes.mentioned(image.properties, default)
 

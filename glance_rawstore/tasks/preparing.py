@@ -127,8 +127,9 @@ class CheckWanted(Step):
         :raises NothingToDo: not wanted any more, or raw already
         :raises Refused: a bad property or format
         """
-        default = self.job.options.by_default and formats.convertible(
-            image.disk_format, image.container_format
+        enabled = self.job.options.by_default
+        default = wishes.by_default(
+            enabled, image.disk_format, image.container_format
         )
         if not wishes.wanted(image.properties, default):
             self._check_order(image)

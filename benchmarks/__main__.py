@@ -64,7 +64,7 @@ def _arguments(known: Mapping[str, parts.Part]) -> argparse.Namespace:
     parser.add_argument(
         '--staged',
         action='store_true',
-        help='time a Glance with convert_staged = true too',
+        help='time a Glance with convert_staged = always too',
     )
     parser.add_argument(
         '--only',

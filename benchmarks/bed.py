@@ -42,7 +42,7 @@ _CONVERT = {
 # the thin one does not, which is the least favourable comparison for us.
 _OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     OURS: {},
-    STAGED: {'glance_rawstore': {'convert_staged': True}},
+    STAGED: {'glance_rawstore': {'convert_staged': 'always'}},
     ALONE: {},
     CONVERSION: _CONVERT,
     THIN: {**_CONVERT, 'ceph': {'rbd_thin_provisioning': True}},

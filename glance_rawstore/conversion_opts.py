@@ -38,16 +38,21 @@ Conversions that run at once on one node, counted over all processes that
 share ``scratch_dir``. More wait as ``pending`` tasks.
 """,
     ),
-    cfg.BoolOpt(
+    cfg.StrOpt(
         'convert_staged',
-        default=False,
+        default='auto',
+        choices=[
+            ('auto', 'while three of the cores of this node are idle'),
+            ('always', 'however busy the node is'),
+            ('never', 'wait until the original is stored'),
+        ],
         help="""
 Begin to convert while an import stores the original, from the staged file,
 if that is on this node and one of ``max_conversions`` is free at once. The
 copy is ready sooner; where cores or OSDs are busy the image itself is active
-later, so it is for nodes with some to spare. The file takes space in the
-staging directory until it is converted, though it has no name any more: at
-most ``max_conversions`` of them. Otherwise, and with false, the original is
+later. Whether cores are idle is told by the load of the last minute. The file
+takes space in the staging directory until it is converted, though it has no
+name any more: at most ``max_conversions`` of them. Otherwise the original is
 converted when it is stored.
 """,
     ),

@@ -25,7 +25,8 @@ class Options:
     :param object_size: of the copies, in bytes
     :param slice_size: data of a slice, in bytes
     :param use_half_life: seconds in which a use loses half of its weight
-    :param staged: convert from the staged file, where that can be done
+    :param staged: when to convert from the staged file: "auto", "always" or
+        "never"
     :param nice: see :class:`child.Limits`, as of ``io_class``
     :param by_default: a copy of every convertible image is wished for
     :param budget: what all copies may use
@@ -51,7 +52,7 @@ class Options:
     slice_size: int = units.Gi
     use_half_life: int = 3 * 24 * 3600
     nice: int = 19
-    staged: bool = False
+    staged: str = 'auto'
     io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
     budget: Limits = dataclasses.field(default_factory=Limits)
     eviction_policy: str = 'lru'

@@ -21,11 +21,11 @@ from glance_rawstore import formats
 from glance_rawstore import making
 from glance_rawstore import safety
 from glance_rawstore import slots
+from glance_rawstore import staged
 from glance_rawstore import tracing
 from glance_rawstore.catalog import Image
 from glance_rawstore.part import Part
 from glance_rawstore.staged import Staged
-from glance_rawstore.staged import hold
 from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
@@ -56,9 +56,9 @@ class HeadStart:
     :ivar started: by the monotonic clock, in seconds
     """
 
-    def __init__(self, staged: Staged, slot: IO[bytes]) -> None:
+    def __init__(self, held: Staged, slot: IO[bytes]) -> None:
         self.started = time.monotonic()
-        self._staged = staged
+        self._staged = held
         self._slot = slot
         self._part: Part | None = None
         self._begun: Begun | None = None
@@ -222,16 +222,17 @@ def take(job: Job, uri: str | None) -> HeadStart | None:
     :param uri: of the staged file
     """
     options = job.options
-    hashed = job.catalog.hashing_algorithm in convert.HASHES
-    if not options.staged or not hashed:
+    if job.catalog.hashing_algorithm not in convert.HASHES:
+        return None
+    if not staged.worth_it(options.staged, *staged.load()):
         return None
     slot = slots.at_once(options.scratch_dir, options.max_conversions)
     if slot is None:
         return None
-    staged = None
+    held = None
     try:
-        staged = hold(uri)
+        held = staged.hold(uri)
     finally:
-        if staged is None:
+        if held is None:
             slot.close()
-    return HeadStart(staged, slot) if staged is not None else None
+    return HeadStart(held, slot) if held is not None else None

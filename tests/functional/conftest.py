@@ -39,7 +39,7 @@ def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
     overrides = {
         'oslo_messaging_notifications': {'driver': 'log'},
         # Off unless set; the other clouds have it so.
-        'glance_rawstore': {'convert_staged': True},
+        'glance_rawstore': {'convert_staged': 'always'},
     }
     with Cloud(
         cluster, overrides, stores={'fast': 'file'}, filters=RAW_VIEW

@@ -31,7 +31,7 @@ REPLACING = {
         'image_import_plugins': "['raw_cache','image_conversion']"
     },
     'image_conversion': {'output_format': 'vmdk'},
-    'glance_rawstore': {'convert_staged': True},
+    'glance_rawstore': {'convert_staged': 'always'},
     'wsgi': {'python_interpreter': sys.executable},
 }
 

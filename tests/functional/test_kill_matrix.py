@@ -83,7 +83,7 @@ def mortal_cloud(
             'glance_rawstore': {
                 'lease_duration': 6,
                 'slice_size': 48,
-                'convert_staged': True,
+                'convert_staged': 'always',
             }
         },
         filters={'killing': 'tests.functional.killing:filter_factory'},

@@ -54,7 +54,7 @@ def test_every_option_is_read(tmp_path):
     [glance_rawstore]
     max_virtual_size = 1
     max_conversions = 5
-    convert_staged = true
+    convert_staged = always
     conversion_address_space = 1024
     conversion_cpu_time = 1
     conversion_cpu_time_per_gib = 0
@@ -81,7 +81,7 @@ def test_every_option_is_read(tmp_path):
         budget=Limits(bytes=500 * GIB, percent=70, high=90, low=50),
         eviction_policy='popularity',
         use_half_life=60,
-        staged=True,
+        staged='always',
     )
 
 

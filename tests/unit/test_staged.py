@@ -128,3 +128,29 @@ def test_what_qemu_img_could_not_reach_is_not_held(path, monkeypatch):
 def test_closing_is_repeatable(held):
     held.close()
     held.close()
+
+
+@pytest.mark.parametrize(
+    ('choice', 'cores', 'load', 'worth_it'),
+    [
+        ('auto', 2, 0.0, False),
+        ('auto', 3, 0.0, True),
+        ('auto', 3, 0.1, False),
+        ('auto', 64, 61.0, True),
+        ('auto', 64, 61.1, False),
+        ('auto', 4, 300.0, False),
+        ('always', 1, 300.0, True),
+        ('never', 64, 0.0, False),
+    ],
+)
+def test_it_is_converted_beside_the_upload_by_cores_that_are_idle(
+    choice, cores, load, worth_it
+):
+    assert staged.worth_it(choice, cores, load) is worth_it
+
+
+def test_the_load_of_this_node_is_known():
+    cores, load = staged.load()
+
+    assert 1 <= cores <= os.cpu_count()
+    assert load >= 0

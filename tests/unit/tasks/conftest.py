@@ -89,7 +89,7 @@ class Work:
             object_size=8 * MIB,
             weight=100,
             node_weights={'n1': 5},
-            staged=True,
+            staged='always',
         )
         self.stores = {
             'disk': stores.Store('disk', 'file', 0),

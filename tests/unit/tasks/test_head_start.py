@@ -395,7 +395,7 @@ def test_none_is_begun_where_nothing_hashes_as_glance_does(work, staging):
 
 
 def test_none_is_begun_where_it_is_switched_off(work, staging):
-    work.options = dataclasses.replace(work.options, staged=False)
+    work.options = dataclasses.replace(work.options, staged='never')
 
     assert staging.job().head_start is None
 

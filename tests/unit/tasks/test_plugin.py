@@ -27,7 +27,7 @@ def started(work, tmp_path, monkeypatch):
     jobs = []
     monkeypatch.setattr(plugin.JOBS, 'start', jobs.append)
     monkeypatch.setattr(plugin, 'Catalog', lambda conf: work.catalog)
-    ours = '    [glance_rawstore]\n    convert_staged = true\n'
+    ours = '    [glance_rawstore]\n    convert_staged = always\n'
     conf = configured.read(tmp_path, configured.USUAL + ours)
     monkeypatch.setattr(cfg, 'CONF', conf)
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))

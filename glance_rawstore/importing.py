@@ -25,14 +25,20 @@ class Import:
     """An import, as what stores an image for it sees it.
 
     :param task_id: None when no import holds the image
+    :param project: that owns the image
 
     :ivar catalog: Glance's side; None where there is no Glance
     """
 
     def __init__(
-        self, catalog: Any, image_id: str, task_id: str | None
+        self,
+        catalog: Any,
+        image_id: str,
+        task_id: str | None,
+        project: str = '',
     ) -> None:
         self.catalog = catalog
+        self.project = project
         self._image_id = image_id
         self._task_id = task_id
         self._told_at = 0.0
@@ -85,7 +91,7 @@ def of(conf: cfg.ConfigOpts, store: str, image_id: str) -> Import:
     if image is None:
         return nobodys(image_id)
     if any(loc['metadata'].get('store') != store for loc in image.locations):
-        return Import(catalog, image_id, image.import_task)
+        return Import(catalog, image_id, image.import_task, image.owner or '')
     raise exceptions.Refused(
         f'The store {store} keeps raw copies and cannot be the only store of '
         'an image: import into another store first, or name it before this '

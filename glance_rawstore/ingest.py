@@ -27,11 +27,14 @@ from glance_rawstore import safety
 from glance_rawstore import slots
 from glance_rawstore import sources
 from glance_rawstore import tally
+from glance_rawstore import turns
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 from glance_rawstore.lifecycle import tally as counts
 
 _CHUNK = 4 * units.Mi
+#: Seconds between two looks at whether the image is still there.
+_LOOK = 1.0
 
 Stored = tuple[str, int, str, str, dict[str, Any]]
 
@@ -167,7 +170,13 @@ def _make(
     if imported.catalog is not None:
         evict = evicting.Evictor(imported.catalog, pool, chosen).make_room
     with (
-        slots.slot(chosen.scratch_dir, chosen.max_conversions, telling.wait),
+        slots.slot(
+            chosen.scratch_dir,
+            chosen.max_conversions,
+            telling.wait,
+            imported.project,
+            telling.before,
+        ),
         _counted(pool) as made,
     ):
         part = making.reserve(pool, image_id, chosen)
@@ -202,6 +211,8 @@ class _Telling:
     def __init__(self, imported: importing.Import) -> None:
         self._imported = imported
         self._done = 0.0
+        self._looked_at = float('-inf')
+        self._before = 0
 
     def update(self, done: float) -> None:
         self._done = done
@@ -210,9 +221,18 @@ class _Telling:
         self._imported.tell(f'Converting to raw: {self._done:.0%}')
         return self._imported.deleted()
 
+    def before(self, count: int) -> None:
+        self._before = count
+
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
-        self._imported.tell('Waiting for other conversions to end.')
+        self._imported.tell(
+            'Waiting for other conversions to end: '
+            f'{turns.place(self._before)}.'
+        )
+        if time.monotonic() - self._looked_at < _LOOK:
+            return
+        self._looked_at = time.monotonic()
         deleted = self._imported.deleted()
         if deleted is not None:
             raise deleted

@@ -1,78 +1,133 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many conversions run at once on one node, over all its processes.
 
-A slot is a locked file. The kernel drops the lock of a process that dies.
-The lock is flock(2)'s, which holds between threads as well; that of
-fcntl(2), which libraries use, holds between processes only.
+Who runs or waits has a ticket (:mod:`glance_rawstore.tickets`);
+:mod:`glance_rawstore.turns` says whose turn it is. So that no two take the
+same turn, one at a time looks and takes.
 """
 
 import contextlib
-import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
-from typing import IO
 
-#: Seconds between tries for a slot.
+from glance_rawstore import tickets
+from glance_rawstore import turns
+
+#: Seconds between looks of those who are next, and of all others; of those
+#: far behind, so many more for each that is before them, up to a limit.
+_NEXT = 0.1
 _RETRY = 1.0
-#: Locked, shared, by everybody who waits for a slot.
-_WAITING = 'raw-conversion-waiting.lock'
+_FAR = 0.01
+_MOST = 5.0
+#: Nanoseconds after which one that has not looked is passed over. It lives,
+#: but its process is stopped, or waits for a database that is away.
+_ABSENT = 15 * 10**9
 
 
-def _try(directory: str, count: int) -> IO[bytes] | None:
-    for number in range(count):
-        path = os.path.join(directory, f'raw-conversion-{number}.lock')
-        file = open(path, 'ab')  # noqa: SIM115 - closing it is the release
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-        else:
-            return file
-    return None
+def _nobody(_before: int) -> None:
+    pass
 
 
-@contextlib.contextmanager
-def _waiting(directory: str) -> Iterator[None]:
-    """Let others see that somebody waits for a slot."""
-    with open(os.path.join(directory, _WAITING), 'ab') as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-def _nobody_waits(directory: str) -> bool:
-    with open(os.path.join(directory, _WAITING), 'ab') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-
-def at_once(directory: str, count: int) -> IO[bytes] | None:
+def at_once(
+    directory: str, count: int, project: str = ''
+) -> tickets.Slot | None:
     """A slot that is free, and that nobody waits for; None without one.
 
-    :param directory: as for :func:`slot`, as ``count``
+    :param directory: as for :func:`slot`, as ``count`` and ``project``
     :returns: to be closed when it is not needed any more
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    return _try(directory, count) if _nobody_waits(directory) else None
+    with tickets.alone(directory) as alone:
+        if not alone:
+            return None
+        found = tickets.found(directory)
+        if any(not seen.running and seen.lives() for seen in found):
+            return None
+        if len(_running(found)) >= count:
+            return None
+        return tickets.Slot(directory, project, runs=True)
 
 
 @contextlib.contextmanager
 def slot(
-    directory: str, count: int, wait: Callable[[float], None]
+    directory: str,
+    count: int,
+    wait: Callable[[float], None],
+    project: str = '',
+    told: Callable[[int], None] = _nobody,
 ) -> Iterator[None]:
     """Hold one of this node's slots for as long as the context lasts.
 
     :param directory: shared by all processes of the node; created if missing
     :param count: how many slots there are
     :param wait: sleeps that many seconds; ends the waiting by raising
+    :param project: for whom; they take turns
+    :param told: is called before each wait with the number of those whose
+        turn comes before
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    file = _try(directory, count)
-    if file is None:
-        with _waiting(directory):
-            while (file := _try(directory, count)) is None:
-                wait(_RETRY)
-    with file:
+    with _ticket(directory, project, wait) as held:
+        before = 0
+        while not held.runs:
+            with tickets.alone(directory) as alone:
+                if alone:
+                    before = _look(directory, count, held)
+            if not held.runs:
+                told(before)
+                wait(_pause(before, count))
         yield
+
+
+def _ticket(
+    directory: str, project: str, wait: Callable[[float], None]
+) -> tickets.Slot:
+    while True:
+        with tickets.alone(directory) as alone:
+            if alone:
+                return tickets.Slot(directory, project)
+        wait(_NEXT)
+
+
+def _pause(before: int, count: int) -> float:
+    """Seconds until one with so many before it looks again."""
+    if before < count:
+        return min(_NEXT, _RETRY)
+    return min(max(_RETRY, before * _FAR), _MOST)
+
+
+def _running(found: list[tickets.Seen]) -> list[str]:
+    """The project of each conversion that runs."""
+    return [s.ticket.project for s in found if s.running and s.lives()]
+
+
+def _look(directory: str, count: int, held: tickets.Slot) -> int:
+    """Take a turn if it is ours.
+
+    :returns: how many come before us
+    """
+    now = time.time_ns()
+    found = tickets.found(directory)
+    if not any(seen.path == held.path for seen in found):
+        held.restore()
+        found = tickets.found(directory)
+    running = _running(found)
+    waiting = {
+        seen.path: seen
+        for seen in found
+        if not seen.running
+        and (seen.path == held.path or now - seen.looked < _ABSENT)
+    }
+    ours = waiting[held.path]
+    ours.mark(now, ours.ticket.turn)
+    before, free = 0, count - len(running)
+    line = turns.order((seen.ticket for seen in waiting.values()), running)
+    for ticket in line[: line.index(ours.ticket)]:
+        # Only those whose turn it would be are worth a look.
+        before += before >= free or waiting[ticket.key].lives()
+    if before < free:
+        held.run()
+        for seen in waiting.values():
+            if seen.ticket.project == ours.ticket.project:
+                seen.mark(seen.looked, now)  # their project had its turn
+    return before

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the copies that are wanted, with the flow of the API's workers."""
 
+import dataclasses
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -9,6 +11,7 @@ from concurrent import futures
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import slots
+from glance_rawstore import turns
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.node import Node
@@ -26,6 +29,8 @@ def _nobody(_image_id: str, _made: bool) -> None:
 class Conversions:
     """The conversions of this process: so many at once, one for an image.
 
+    Of what is offered, projects take turns.
+
     :param node: what to work with
     :param told: called with what is done besides, for an image
     :param ended: called with an image's id, and whether it has its copy
@@ -42,7 +47,10 @@ class Conversions:
         self._ended = ended
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._offered: dict[str, futures.Future[None]] = {}
+        self._waiting: dict[str, turns.Ticket] = {}
+        self._running: dict[str, str] = {}
+        self._futures: set[futures.Future[None]] = set()
+        self._numbers = itertools.count(1)
         self._pool = futures.ThreadPoolExecutor(
             node.options.max_conversions, 'raw-copy'
         )
@@ -50,17 +58,34 @@ class Conversions:
     def offer(self, image_ids: Iterable[str]) -> None:
         """Make the copies of these images, unless they wait already."""
         for image_id in image_ids:
+            if self._is_known(image_id) or self._stop.is_set():
+                continue
+            project, number = self._project(image_id), next(self._numbers)
+            ticket = turns.Ticket(image_id, project, number, number)
             with self._lock:
-                if image_id not in self._offered and not self._stop.is_set():
-                    self._offered[image_id] = self._pool.submit(
-                        self._run, image_id
-                    )
+                if not self._stop.is_set() and not self._is_known(image_id):
+                    self._waiting[image_id] = ticket
+                    future = self._pool.submit(self._run_next)
+                    self._futures.add(future)
+                    future.add_done_callback(self._futures.discard)
+
+    def _is_known(self, image_id: str) -> bool:
+        return image_id in self._waiting or image_id in self._running
+
+    def _project(self, image_id: str) -> str:
+        """The owner of an image; nobody's if it cannot be seen now."""
+        try:
+            image = self._node.catalog.image(image_id)
+        except Exception as exc:
+            LOG.warning('Image %s: its owner is not known: %s', image_id, exc)
+            return ''
+        return (image.owner or '') if image is not None else ''
 
     def join(self) -> None:
         """Wait until all that was offered has ended."""
         while True:
             with self._lock:
-                waiting = list(self._offered.values())
+                waiting = list(self._futures)
             if not waiting:
                 return
             futures.wait(waiting)
@@ -74,9 +99,25 @@ class Conversions:
         self._pool.shutdown(wait=True, cancel_futures=True)
         SENDER.flush()
 
-    def _run(self, image_id: str) -> None:
+    def _run_next(self) -> None:
+        """Make one of the copies that wait: that whose turn it is."""
+        with self._lock:
+            line = turns.order(self._waiting.values(), self._running.values())
+            if self._stop.is_set() or not line:
+                return
+            ticket = self._waiting.pop(line[0].key)
+            self._running[ticket.key] = ticket.project
+            turn = next(self._numbers)
+            self._waiting |= {
+                other.key: dataclasses.replace(other, turn=turn)
+                for other in self._waiting.values()
+                if other.project == ticket.project
+            }
+        self._run(ticket.key, ticket.project)
+
+    def _run(self, image_id: str, project: str) -> None:
         try:
-            self._make(image_id)
+            self._make(image_id, project)
         except exceptions.Cancelled as exc:
             LOG.info('Image %s: %s', image_id, exc)
         except Exception:
@@ -84,18 +125,18 @@ class Conversions:
             self._ended(image_id, False)
         finally:
             with self._lock:
-                self._offered.pop(image_id, None)
+                self._running.pop(image_id, None)
 
     def _wait(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise exceptions.Cancelled('Left to others, as this one ends.')
 
-    def _make(self, image_id: str) -> None:
+    def _make(self, image_id: str, project: str) -> None:
         """Look again with a free slot at hand: others may have made it."""
         self._wait(0)
         node, options = self._node, self._node.options
         with slots.slot(
-            options.scratch_dir, options.max_conversions, self._wait
+            options.scratch_dir, options.max_conversions, self._wait, project
         ):
             with raw_pool.RawPool.open(node.store.rbd) as pool:
                 action = node.actor(pool, self._told).act(image_id)

@@ -13,7 +13,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import IO
 
 from glance_rawstore import convert
 from glance_rawstore import exceptions
@@ -22,6 +21,7 @@ from glance_rawstore import making
 from glance_rawstore import safety
 from glance_rawstore import slots
 from glance_rawstore import staged
+from glance_rawstore import tickets
 from glance_rawstore import tracing
 from glance_rawstore.catalog import Image
 from glance_rawstore.part import Part
@@ -56,7 +56,7 @@ class HeadStart:
     :ivar started: by the monotonic clock, in seconds
     """
 
-    def __init__(self, held: Staged, slot: IO[bytes]) -> None:
+    def __init__(self, held: Staged, slot: tickets.Slot) -> None:
         self.started = time.monotonic()
         self._staged = held
         self._slot = slot
@@ -214,19 +214,20 @@ class HeadStart:
             self._part = None
 
 
-def take(job: Job, uri: str | None) -> HeadStart | None:
+def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
     """Hold the staged file and a slot, if both are at hand.
 
     Within the import, so it waits for nothing.
 
     :param uri: of the staged file
+    :param project: that owns the image
     """
     options = job.options
     if job.catalog.hashing_algorithm not in convert.HASHES:
         return None
     if not staged.worth_it(options.staged, *staged.load()):
         return None
-    slot = slots.at_once(options.scratch_dir, options.max_conversions)
+    slot = slots.at_once(options.scratch_dir, options.max_conversions, project)
     if slot is None:
         return None
     held = None

@@ -4,6 +4,7 @@
 import contextlib
 import dataclasses
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from glance_rawstore import exceptions
@@ -17,6 +18,10 @@ from glance_rawstore.options import Options
 
 if TYPE_CHECKING:
     from glance_rawstore.tasks.head_start import HeadStart
+
+
+#: Seconds between two looks at whether the image is still there.
+_LOOK = 1.0
 
 
 @dataclasses.dataclass
@@ -54,15 +59,21 @@ class Job:
     by_wish: bool = True
     head_start: 'HeadStart | None' = None
     attended: bool | None = None
+    looked_at: float = dataclasses.field(default=float('-inf'), init=False)
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless the job shall stop.
+
+        Looks at the image once a second at most, however often it is called.
 
         :raises Interrupted: the process ends
         :raises ImageDeleted: the image is gone
         """
         if self.stop.wait(seconds):
             raise exceptions.Interrupted()
+        if time.monotonic() - self.looked_at < _LOOK:
+            return
+        self.looked_at = time.monotonic()
         if self.catalog.image(self.image_id) is None:
             raise exceptions.ImageDeleted()
 

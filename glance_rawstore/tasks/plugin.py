@@ -153,7 +153,7 @@ class StartRawCopy(task.Task):  # type: ignore[misc]
             resources=contextlib.ExitStack(),
         )
         if self._may_begin(job, image):
-            job.head_start = head_start.take(job, file_path)
+            job.head_start = head_start.take(job, file_path, image.owner or '')
         try:
             JOBS.start(job)
         except BaseException:

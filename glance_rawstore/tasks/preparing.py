@@ -154,7 +154,7 @@ class TakeSlot(Step):
 
     default_provides = 'started'
 
-    def execute(self, task_id: str) -> float:
+    def execute(self, image: Image, task_id: str) -> float:
         """Take it until the job ends, and say that the work begins.
 
         :returns: when it began, in seconds of the monotonic clock
@@ -163,16 +163,20 @@ class TakeSlot(Step):
         if self.job.head_start is not None:  # which has had one all along
             started = self.job.head_start.started
         elif not self.job.has_slot:
-            self._take(task_id)
+            self._take(task_id, image.owner or '')
             started = time.monotonic()
         self.job.catalog.begin_task(task_id, 'Preparing the raw copy.')
         return started
 
-    def _take(self, task_id: str) -> None:
+    def _take(self, task_id: str, project: str) -> None:
         options = self.job.options
-        wait = self.waiting(
-            task_id, progress.Elapsed('Waiting for other conversions to end')
-        )
+        turn = progress.Turn('Waiting for other conversions to end')
         self.job.resources.enter_context(
-            slots.slot(options.scratch_dir, options.max_conversions, wait)
+            slots.slot(
+                options.scratch_dir,
+                options.max_conversions,
+                self.waiting(task_id, turn, turn.interval),
+                project,
+                turn.update,
+            )
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import humanize
 
 from glance_rawstore import periodic
+from glance_rawstore import turns
 
 #: Seconds between two messages of a task.
 INTERVAL = 1.0
@@ -95,6 +96,35 @@ class Elapsed:
     def __call__(self) -> str:
         """The message of now."""
         return f'{self._text} ({duration(time.monotonic() - self._started)})'
+
+
+class Turn:
+    """A message for one that waits for its turn.
+
+    :param text: for what it waits
+    """
+
+    #: Seconds until the next message, of those who are nearly next, and of
+    #: all others: each is a transaction in Glance's database.
+    NEAR, FAR = 2.0, 10.0
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._started = time.monotonic()
+        self._before = 0
+
+    def update(self, before: int) -> None:
+        """Note how many have their turn before."""
+        self._before = before
+
+    def __call__(self) -> str:
+        """The message of now."""
+        waited = duration(time.monotonic() - self._started)
+        return f'{self._text}: {turns.place(self._before)} ({waited})'
+
+    def interval(self) -> float:
+        """Seconds until it is to be told again."""
+        return self.NEAR if self._before < 3 else self.FAR
 
 
 @contextlib.contextmanager

@@ -22,8 +22,9 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds between looks at whether the import has ended.
 POLL = 0.2
-#: Seconds between two messages of a task that waits.
+#: Seconds between two messages of a task that waits, and until the first.
 ALIVE = 10.0
+FIRST = 2.0
 #: Seconds for which an undo goes on trying while Ceph is away.
 _INSIST_FOR = 3600.0
 #: Seconds after which Ceph drops the watch of a dead client, and some more.
@@ -131,18 +132,24 @@ class Step(task.Task):  # type: ignore[misc]
         )
 
     def waiting(
-        self, task_id: str, text: Callable[[], str]
+        self,
+        task_id: str,
+        text: Callable[[], str],
+        interval: Callable[[], float] = lambda: ALIVE,
     ) -> Callable[[float], None]:
         """A way to sleep that tells the task now and then.
 
         So that everybody sees that its worker is alive.
+
+        :param interval: gives the seconds until the next message
         """
-        told = [time.monotonic()]
+        due = time.monotonic() + FIRST
 
         def wait(seconds: float) -> None:
+            nonlocal due
             self.job.wait(seconds)
-            if time.monotonic() - told[0] >= ALIVE:
-                told[0] = time.monotonic()
+            if time.monotonic() >= due:
+                due = time.monotonic() + interval()
                 self.job.catalog.report(task_id, text())
 
         return wait

@@ -35,6 +35,7 @@ EDGES = (
         'torn',
         'sources',
         'slots',
+        'tickets',
         'making',
         'part',
         'resuming',
@@ -49,7 +50,7 @@ EDGES = (
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),
-    *('nodes', 'exceptions', 'eviction'),
+    *('nodes', 'exceptions', 'eviction', 'turns'),
 )
 # What decides within a door, and is held to the rules of the core.
 PURE = (

@@ -2,16 +2,18 @@
 """How many conversions run at once, over threads and processes."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from glance_rawstore import slots
+from glance_rawstore import tickets
 from tests.waiting import DEADLINE
+from tests.waiting import eventually
 
 # Takes a slot, says so, and keeps it until told to end.
 HOLDER = """
@@ -20,6 +22,17 @@ from glance_rawstore import slots
 with slots.slot(sys.argv[1], int(sys.argv[2]), time.sleep):
     print('held', flush=True)
     sys.stdin.readline()
+"""
+
+# Waits for a slot until it is killed, and says so.
+WAITER = """
+import sys, time
+from glance_rawstore import slots
+def wait(seconds):
+    print('waits', flush=True)
+    time.sleep(60)
+with slots.slot(sys.argv[1], 0, wait, 'dead'):
+    pass
 """
 
 
@@ -52,6 +65,62 @@ def holder(directory, count=1):
         finally:
             process.kill()
             process.wait(DEADLINE)
+
+
+@contextlib.contextmanager
+def dead(directory):
+    """Another process that waits for a slot, and is killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', WAITER, str(directory)],
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        try:
+            assert process.stdout.readline() == b'waits\n'
+            yield
+        finally:
+            process.kill()
+            process.wait(DEADLINE)
+
+
+class Queue:
+    """Threads that want the one slot of a node.
+
+    :ivar had: who had it, in this order
+    :ivar before: how many had their turn before, as each was told
+    """
+
+    def __init__(self, directory):
+        self._directory = str(directory)
+        self._threads = []
+        self.count = 1
+        self.had = []
+        self.before = {}
+
+    def join_in(self, key, wait=time.sleep):
+        """Come, and be heard of; the key begins with the project."""
+        thread = threading.Thread(target=self._want, args=(key, wait))
+        self._threads.append(thread)
+        thread.start()
+        eventually(lambda: key in self.before, f'{key} waits')
+
+    def _want(self, key, wait):
+        def told(before):
+            self.before.setdefault(key, []).append(before)
+
+        with slots.slot(self._directory, self.count, wait, key[0], told):
+            self.had.append(key)
+
+    def end(self):
+        for thread in self._threads:
+            thread.join(DEADLINE)
+        return ' '.join(self.had)
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    monkeypatch.setattr(slots, '_RETRY', 0.01)
+    return Queue(tmp_path)
 
 
 def test_a_slot_is_taken_and_given_back(tmp_path):
@@ -172,13 +241,23 @@ def test_the_directory_is_made(tmp_path):
         assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_nothing_but_empty_files_is_left(tmp_path):
+def test_nothing_but_an_empty_file_is_left(tmp_path):
     with taken(tmp_path, 2), taken(tmp_path, 2):
         pass
 
-    assert [
-        (tmp_path / name).stat().st_size for name in os.listdir(tmp_path)
-    ] == [0, 0]
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
+
+
+def test_what_killed_processes_leave_is_removed(tmp_path):
+    with dead(tmp_path), dead(tmp_path):
+        assert len(list(tmp_path.iterdir())) == 3
+
+    with taken(tmp_path):
+        assert len(list(tmp_path.iterdir())) <= 3
+    with taken(tmp_path):
+        pass
+
+    assert [path.name for path in tmp_path.iterdir()] == [tickets._GUARD]
 
 
 def test_a_slot_is_not_handed_on_to_children(tmp_path):
@@ -191,3 +270,95 @@ def test_a_slot_is_not_handed_on_to_children(tmp_path):
     finally:
         child.kill()
         child.wait(DEADLINE)
+
+
+def test_projects_take_turns(queue, tmp_path):
+    with taken(tmp_path):
+        for key in ('a1', 'a2', 'a3', 'b1', 'b2', 'c1'):
+            queue.join_in(key)
+
+    assert queue.end() == 'a1 b1 c1 a2 b2 a3'
+
+
+def test_it_counts_for_whom_the_others_run(queue, tmp_path):
+    queue.count = 2
+    with slots.slot(str(tmp_path), 2, refuse, 'a'):
+        with slots.slot(str(tmp_path), 2, refuse, 'c'):
+            queue.join_in('a1')
+            queue.join_in('b1')
+        eventually(lambda: queue.had, 'one of them has its turn')
+
+    assert queue.end() == 'b1 a1'
+
+
+def test_who_waits_is_told_how_many_come_before(queue, tmp_path):
+    with taken(tmp_path):
+        for key in ('a1', 'a2', 'a3', 'b1'):
+            queue.join_in(key)
+        told = {key: before[0] for key, before in queue.before.items()}
+        eventually(lambda: queue.before['a3'][-1] == 3, 'b1 comes before a3')
+    queue.end()
+
+    assert told == {'a1': 0, 'a2': 1, 'a3': 2, 'b1': 1}
+
+
+def test_one_that_died_while_it_waited_holds_nobody_up(queue, tmp_path):
+    with taken(tmp_path), dead(tmp_path), dead(tmp_path):
+        queue.join_in('a1')
+        assert queue.before['a1'][0] == 1, 'after one that is dead soon'
+
+    assert queue.end() == 'a1'
+    assert slots.at_once(str(tmp_path), 1) is not None
+
+
+def test_nobody_is_kept_from_a_slot_at_once_by_the_dead(tmp_path):
+    with dead(tmp_path):
+        assert slots.at_once(str(tmp_path), 1) is None
+
+    with slots.at_once(str(tmp_path), 1):
+        pass
+
+
+def test_one_that_does_not_come_for_its_turn_is_passed_over(
+    queue, tmp_path, monkeypatch
+):
+    """Its process is stopped, or its database is away."""
+    monkeypatch.setattr(slots, '_ABSENT', 10**8)
+    back = threading.Event()
+    with taken(tmp_path):
+        queue.join_in('a1', lambda _: back.wait(DEADLINE))
+        queue.join_in('b1')
+
+    eventually(lambda: queue.had == ['b1'], 'b1 has its turn')
+    back.set()
+    assert queue.end() == 'b1 a1'
+
+
+def test_one_whose_file_was_tidied_away_has_its_turn(queue, tmp_path):
+    with taken(tmp_path):
+        queue.join_in('a1')
+        for path in tmp_path.glob('*-waiting-*'):
+            path.unlink()
+        queue.join_in('b1')
+        eventually(
+            lambda: len(list(tmp_path.glob('*-waiting-*'))) == 2,
+            'both are there again',
+        )
+
+    assert sorted(queue.end().split()) == ['a1', 'b1']
+
+
+def test_one_that_was_stopped_while_it_looked_holds_up_no_import(
+    queue, tmp_path
+):
+    with tickets.alone(str(tmp_path)) as alone:
+        assert alone
+        assert slots.at_once(str(tmp_path), 1) is None
+        with pytest.raises(NoSlot), taken(tmp_path):
+            pass
+
+
+def test_any_text_may_be_the_owner_of_an_image(tmp_path):
+    for owner in ('', '../../etc', 'a' * 255, '\0', 'ä/-'):
+        with slots.slot(str(tmp_path), 1, refuse, owner):
+            pass

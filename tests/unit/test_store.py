@@ -259,7 +259,10 @@ def test_copy_image_that_waits_for_a_slot_says_so(
     with slots.slot(str(tmp_path), 1, time.sleep):
         adding.start()
         eventually(
-            lambda: 'Waiting for other conversions to end.' in glance.messages,
+            lambda: (
+                'Waiting for other conversions to end: it is next.'
+                in glance.messages
+            ),
             'it says that it waits',
         )
     adding.join()

@@ -34,6 +34,7 @@ from tests.contract.world import SIZE
 from tests.contract.world import volumes
 from tests.unit.tasks.conftest import ID
 from tests.unit.tasks.conftest import ORIGINAL
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -528,3 +529,43 @@ def test_many_images_are_converted_by_two_nodes_each_once(work, node):
     results = [task.result for task in work.catalog.tasks.values()]
     assert sum('seconds' in (result or {}) for result in results) == 7
     assert {t.status for t in work.catalog.tasks.values()} == {'success'}
+
+
+def test_of_what_is_offered_projects_take_turns(work, node):
+    begun = []
+    work.converter.convert = lambda *_, **__: None
+    work.catalog.images.clear()
+    owners = [*'aaaa', *'bb', None]
+    ids = [str(uuid.uuid4()) for _ in owners]
+    for image_id, owner in zip(ids, owners, strict=True):
+        work.catalog.add(image_id, ORIGINAL, updated_at=0.0, owner=owner)
+    conversions = Conversions(node, ended=lambda *how: begun.append(how))
+    with slots.slot(str(work.scratch), 1, time.sleep):
+        conversions.offer(ids[:1])
+        eventually(lambda: conversions._running, 'the first one is begun')
+        conversions.offer(ids)
+    conversions.join()
+    conversions.stop()
+
+    first, *others = (owners[ids.index(i)] for i, _made in begun)
+    assert (first, others) == ('a', ['a', 'b', None, 'a', 'b', 'a'])
+
+
+def test_one_whose_owner_cannot_be_seen_is_converted_too(
+    work, node, monkeypatch
+):
+    conversions = Conversions(node)
+    look = work.catalog.image
+    answers = iter([ZeroDivisionError])
+
+    def image(image_id):
+        for error in answers:
+            raise error
+        return look(image_id)
+
+    monkeypatch.setattr(work.catalog, 'image', image)
+    conversions.offer([ID])
+    conversions.join()
+    conversions.stop()
+
+    assert work.world.names() == [f'{ID}_raw']

@@ -148,7 +148,7 @@ def test_without_an_answer_all_is_undone(work, monkeypatch):
 
 @pytest.mark.usefixtures('agent')
 def test_one_that_waits_for_a_slot_is_handed_over_too(work, monkeypatch):
-    def stopped(self, task_id):
+    def stopped(self, task_id, project):
         work.stop.set()
         self.job.wait(0)
 

@@ -186,15 +186,15 @@ def test_the_operators_default_is_no_wish_for_what_cannot_be_converted(work):
 
 
 def test_who_waits_for_a_slot_is_heard_of(work, monkeypatch):
-    monkeypatch.setattr(step, 'ALIVE', 0.0)
+    monkeypatch.setattr(step, 'FIRST', 0.0)
     monkeypatch.setattr(slots, '_RETRY', 0.01)
+    said = 'Waiting for other conversions to end: it is next (0 s)'
     with slots.slot(str(work.scratch), 1, time.sleep):
         thread = threading.Thread(target=work.run)
         thread.start()
         eventually(
             lambda: any(
-                'Waiting for other conversions to end (0 s)' in task.messages
-                for task in work.catalog.tasks.values()
+                said in task.messages for task in work.catalog.tasks.values()
             ),
             'it says that it waits',
         )

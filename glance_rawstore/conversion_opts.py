@@ -38,6 +38,17 @@ Conversions that run at once on one node, counted over all processes that
 share ``scratch_dir``. More wait as ``pending`` tasks.
 """,
     ),
+    cfg.IntOpt(
+        'max_conversions_cluster',
+        default=0,
+        min=0,
+        help="""
+Conversions that run at once in one raw pool, over all nodes; 0 for as many as
+the nodes' ``max_conversions`` allow. For where more would be too much for
+the OSDs. Who waits for one of them has one of his node's already. Those of a
+node that died count for ``lease_duration`` more. Must be equal on all nodes.
+""",
+    ),
     cfg.StrOpt(
         'convert_staged',
         default='auto',

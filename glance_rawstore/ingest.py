@@ -17,6 +17,7 @@ from oslo_config import cfg
 from oslo_utils import units
 
 from glance_rawstore import admission
+from glance_rawstore import cluster_slots
 from glance_rawstore import evicting
 from glance_rawstore import exceptions
 from glance_rawstore import importing
@@ -177,6 +178,7 @@ def _make(
             imported.project,
             telling.before,
         ),
+        _of_cluster(pool, chosen, imported.project, telling),
         _counted(pool) as made,
     ):
         part = making.reserve(pool, image_id, chosen)
@@ -190,6 +192,21 @@ def _make(
         finally:
             part.release()
     imported.tell('The raw copy is ready.', last=True)
+
+
+def _of_cluster(
+    pool: raw_pool.RawPool,
+    chosen: options.Options,
+    project: str,
+    telling: '_Telling',
+) -> contextlib.AbstractContextManager[None]:
+    """One of the cluster's slots, if they are limited."""
+    if not chosen.max_cluster:
+        return contextlib.nullcontext()
+    found = cluster_slots.Slots(
+        pool.ioctx, chosen.max_cluster, chosen.lease_duration
+    )
+    return found.slot(telling.wait, project, telling.before)
 
 
 @contextlib.contextmanager

@@ -45,6 +45,15 @@ def held(ioctx: Any, rbd_id: str) -> bool:
 def holders(ioctx: Any, key: str, lock: str) -> int:
     """How many hold a lock on an object; changes nothing.
 
+    :param key: name of the object, which need not be there
+    :raises CephUnavailable: the cluster does not answer
+    """
+    return len(cookies(ioctx, key, lock))
+
+
+def cookies(ioctx: Any, key: str, lock: str) -> list[str]:
+    """The cookies of those who hold a lock on an object; changes nothing.
+
     The bindings of 16.2 cannot list the holders of a lock, so its object
     class is asked itself (``cls_lock_get_info_op`` and ``_reply`` in Ceph's
     src/cls/lock/cls_lock_ops.h); it leaves out those that ran out.
@@ -61,9 +70,29 @@ def holders(ioctx: Any, key: str, lock: str) -> int:
                 key, 'lock', 'get_info', header + request
             )
     except exceptions.NotFound:
-        return 0
-    (found,) = struct.unpack_from('<I', reply, struct.calcsize('<BBI'))
-    return int(found)
+        return []
+    return _cookies(reply)
+
+
+def _cookies(reply: bytes) -> list[str]:
+    """Of a ``cls_lock_get_info_reply``, which begins with a map.
+
+    Its keys are ``locker_id_t``: who holds it (of type and number), and the
+    cookie; its values are passed over. Both say how long they are.
+    """
+    envelope, text = struct.Struct('<BBI'), struct.Struct('<BqI')
+    (count,) = struct.unpack_from('<I', reply, envelope.size)
+    at, found = envelope.size + 4, []
+    for _ in range(count):
+        _, _, length = envelope.unpack_from(reply, at)
+        start = at + envelope.size
+        _, _, size = text.unpack_from(reply, start)
+        cookie = reply[start + text.size : start + text.size + size]
+        found.append(cookie.decode(errors='replace'))
+        at = start + length
+        _, _, length = envelope.unpack_from(reply, at)
+        at += envelope.size + length
+    return found
 
 
 class Lock:
@@ -167,6 +196,36 @@ class Lock:
             self._ioctx.unlock(self._key, self._name, self.cookie)
         except ceph.rados.Error as exc:
             LOG.debug('Lock %s was gone already: %s', self._key, exc)
+
+
+class Shared(Lock):
+    """A lock that several hold at once, each with a cookie of its own.
+
+    :param cookie: by which its holder is known
+    """
+
+    def __init__(
+        self,
+        ioctx: Any,
+        key: str,
+        name: str,
+        duration: float,
+        description: str,
+        cookie: str,
+    ) -> None:
+        super().__init__(ioctx, key, name, duration, description)
+        self.cookie = cookie
+
+    def _lock(self) -> None:
+        self._ioctx.lock_shared(
+            self._key,
+            self._name,
+            self.cookie,
+            '',  # no tag
+            self._description,
+            int(self._duration),
+            _MAY_RENEW,
+        )
 
 
 class Lease(Lock):

@@ -22,6 +22,8 @@ class Options:
     """The options of ``[glance_rawstore]`` and the raw store, in SI or bytes.
 
     :param max_size: largest virtual size, in bytes
+    :param max_conversions: that run at once on this node
+    :param max_cluster: that run at once in the raw pool; 0 for any number
     :param object_size: of the copies, in bytes
     :param slice_size: data of a slice, in bytes
     :param use_half_life: seconds in which a use loses half of its weight
@@ -46,6 +48,7 @@ class Options:
     object_size: int
     weight: int
     node_weights: dict[str, int]
+    max_cluster: int = 0
     by_default: bool = False
     retry_delay: int = 60
     retry_limit: int = 5
@@ -70,6 +73,7 @@ class Options:
         return cls(
             max_size=ours.max_virtual_size * units.Gi,
             max_conversions=ours.max_conversions,
+            max_cluster=ours.max_conversions_cluster,
             address_space=ours.conversion_address_space * units.Mi,
             cpu_time=ours.conversion_cpu_time,
             cpu_time_per_gib=ours.conversion_cpu_time_per_gib,

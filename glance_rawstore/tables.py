@@ -7,6 +7,7 @@ from typing import Any
 from glance_rawstore import attempts
 from glance_rawstore import budget
 from glance_rawstore import ceph
+from glance_rawstore import cluster_slots
 from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
@@ -19,6 +20,7 @@ from glance_rawstore import uses
 OBJECTS = (
     attempts.OBJECT,
     budget.OBJECT,
+    cluster_slots.OBJECT,
     downloads.OBJECT,
     evicted.OBJECT,
     handover.OBJECT,

@@ -14,9 +14,11 @@ import time
 import uuid
 from collections.abc import Callable
 
+from glance_rawstore import cluster_slots
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import formats
+from glance_rawstore import lease
 from glance_rawstore import making
 from glance_rawstore import safety
 from glance_rawstore import slots
@@ -60,6 +62,7 @@ class HeadStart:
         self.started = time.monotonic()
         self._staged = held
         self._slot = slot
+        self._of_cluster: lease.Shared | None = None
         self._part: Part | None = None
         self._begun: Begun | None = None
         self._content = ''
@@ -87,6 +90,7 @@ class HeadStart:
         )
         source = self._staged.source()
         verdict = safety.inspect(source, disk_format, job.options.max_size)
+        self._take_of_cluster(job, image.owner or '')
         # Nobody can go on with it before it is known what it is made from.
         unknown = f'staged/{uuid.uuid4()}'
         part = self._part = making.reserve(
@@ -98,6 +102,26 @@ class HeadStart:
         self._begun = Begun(part, original, verdict, info, done)
         self._start(self._fill, job)
         self._start(self._hash, job, image)
+
+    def _take_of_cluster(self, job: Job, project: str) -> None:
+        """Take one of the cluster's slots, if they are limited.
+
+        :raises ConversionFailed: none is free
+        """
+        limit, duration = job.options.max_cluster, job.options.lease_duration
+        if not limit:
+            return
+        found = cluster_slots.Slots(job.raw_pool.ioctx, limit, duration)
+        self._of_cluster = found.at_once(project)
+        if self._of_cluster is None:
+            raise exceptions.ConversionFailed('Others convert or wait to.')
+
+    def _give_back(self) -> None:
+        """Give the slots back. Repeatable."""
+        of_cluster, self._of_cluster = self._of_cluster, None
+        if of_cluster is not None:
+            of_cluster.release()
+        self._slot.close()
 
     def _start(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(
@@ -116,7 +140,7 @@ class HeadStart:
         except BaseException as exc:
             self._error = exc
         finally:
-            self._slot.close()
+            self._give_back()
 
     def _convert(self, job: Job) -> None:
         begun = self.begun
@@ -199,7 +223,7 @@ class HeadStart:
         for thread in self._threads:
             thread.join()
         self._staged.close()
-        self._slot.close()
+        self._give_back()
 
     def abandon(self, patience: float) -> None:
         """Stop, and remove the ``.part``, unless it was given. Repeatable.

@@ -7,6 +7,7 @@ from typing import Any
 
 from taskflow.types import failure
 
+from glance_rawstore import cluster_slots
 from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import handover
@@ -150,7 +151,10 @@ class CheckWanted(Step):
 
 
 class TakeSlot(Step):
-    """Wait for one of the conversions that may run at once on this node."""
+    """Wait for one of the conversions that may run at once.
+
+    On this node, and in the cluster.
+    """
 
     default_provides = 'started'
 
@@ -162,21 +166,33 @@ class TakeSlot(Step):
         started = time.monotonic()
         if self.job.head_start is not None:  # which has had one all along
             started = self.job.head_start.started
-        elif not self.job.has_slot:
+        else:
             self._take(task_id, image.owner or '')
             started = time.monotonic()
         self.job.catalog.begin_task(task_id, 'Preparing the raw copy.')
         return started
 
     def _take(self, task_id: str, project: str) -> None:
-        options = self.job.options
+        """Take one of the node, then one of the cluster, never otherwise."""
+        job, options = self.job, self.job.options
         turn = progress.Turn('Waiting for other conversions to end')
-        self.job.resources.enter_context(
-            slots.slot(
-                options.scratch_dir,
-                options.max_conversions,
-                self.waiting(task_id, turn, turn.interval),
-                project,
-                turn.update,
+        wait = self.waiting(task_id, turn, turn.interval)
+        if not job.has_slot:
+            job.resources.enter_context(
+                slots.slot(
+                    options.scratch_dir,
+                    options.max_conversions,
+                    wait,
+                    project,
+                    turn.update,
+                )
             )
-        )
+        if options.max_cluster:
+            of_cluster = cluster_slots.Slots(
+                job.raw_pool.ioctx,
+                options.max_cluster,
+                options.lease_duration,
+            )
+            job.resources.enter_context(
+                of_cluster.slot(wait, project, turn.update)
+            )

@@ -35,6 +35,11 @@ def _later(found: list[tuple[str, bytes]]) -> Iterator[Any]:
         yield key, value or None  # as the bindings do
 
 
+def _enveloped(body: bytes) -> bytes:
+    """With versions and length, as Ceph's ENCODE_START writes them."""
+    return struct.pack('<BBI', 1, 1, len(body)) + body
+
+
 class _Operation:
     """Steps that are taken together when it is operated."""
 
@@ -306,11 +311,21 @@ class Ioctx:
         name = body[4 : 4 + length].decode()
         locks = image.locks if image else self.pool.locks.get(key, {})
         lock = locks.get(name)
-        until = list(self.pool.shared.get((key, name), {}).values())
-        until += [lock.until] if lock else []
-        held = sum(moment > self.cluster.clock() for moment in until)
-        reply = struct.pack('<I', held)
-        reply = struct.pack('<BBI', 1, 1, len(reply)) + reply
+        until = dict(self.pool.shared.get((key, name), {}))
+        until |= {lock.holder: lock.until} if lock else {}
+        cookies = [
+            cookie
+            for (_address, cookie), moment in until.items()
+            if moment > self.cluster.clock()
+        ]
+        reply = struct.pack('<I', len(cookies))
+        for cookie in cookies:
+            # as cls_lock_types.h: who, by type and number, and cookie; then
+            # until when, at which address, and a description
+            who = struct.pack('<BqI', 8, self.client.number, len(cookie))
+            reply += _enveloped(who + cookie.encode())
+            reply += _enveloped(bytes(8 + 136) + struct.pack('<I', 0))
+        reply = _enveloped(reply + struct.pack('<BI', 1, 0))
         return len(reply), reply
 
     def _create(self, key: str) -> None:

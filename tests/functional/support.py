@@ -16,6 +16,7 @@ from glanceclient import exc
 from glance_rawstore import attempts
 from glance_rawstore import budget
 from glance_rawstore import ceph
+from glance_rawstore import cluster_slots
 from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import handover
@@ -234,6 +235,7 @@ class Pool:
             downloads.OBJECT,
             orders.OBJECT,
             budget.OBJECT,
+            cluster_slots.OBJECT,
             evicted.OBJECT,
             tally.OBJECT,
         }

@@ -24,6 +24,7 @@ from tests.contract.budget import BudgetContract
 from tests.contract.budget import CapacityContract
 from tests.contract.clones import CloneContract
 from tests.contract.clones import consumer
+from tests.contract.cluster_slots import ClusterSlotsContract
 from tests.contract.directory import DirectoryContract
 from tests.contract.discard import DiscardContract
 from tests.contract.downloads import DownloadsContract
@@ -224,6 +225,10 @@ class TestDeleteOne(DeleteOneContract):
 
 
 class TestHandover(HandoverContract):
+    """In Ceph."""
+
+
+class TestClusterSlots(ClusterSlotsContract):
     """In Ceph."""
 
 

@@ -36,6 +36,7 @@ EDGES = (
         'sources',
         'slots',
         'tickets',
+        'cluster_slots',
         'making',
         'part',
         'resuming',

@@ -34,7 +34,8 @@ _WRAPPERS = ('ionice:', 'prlimit:', 'setpriv:')
 _ENVIRONMENT = {'LC_ALL': 'C', 'MALLOC_ARENA_MAX': '4'}
 #: Counts for more than ceph.conf, and is Ceph's default. With false, librbd
 #: keeps writes until a flush, and qemu-img 7.2 ends with 0 when its last one
-#: fails (seen with blkdebug).
+#: fails (seen with blkdebug). Our nodes have no cache, but ``rbd config`` of a
+#: pool can still give them one.
 _WRITE_THROUGH = '--rbd_cache_writethrough_until_flush=true'
 
 _IDENTICAL = 'Images are identical'

@@ -29,6 +29,10 @@ Progress = Callable[[float], None]
 Stop = Callable[[], Exception | None]
 
 
+def _node(source: sources.Source, verdict: safety.Verdict) -> nodes.Node:
+    return nodes.source(verdict.driver, source.node, verdict.cluster_size)
+
+
 class Part:
     """A ``.part`` that is ours.
 
@@ -78,7 +82,7 @@ class Part:
         :raises TooLarge: qemu-img sees another size than the header names
         :raises NoSpace: there is more data than free space, or budget
         """
-        node = nodes.source(verdict.driver, source.node)
+        node = _node(source, verdict)
         qemu_img = self._qemu_img(verdict.virtual_size)
         info = qemu_img.info(node)
         safety.check_size(info.virtual_size, self._options.max_size)
@@ -137,7 +141,7 @@ class Part:
         """
         name = raw_copy.part_name(self.image_id)
         target = self.pool.node(name)
-        node = nodes.source(verdict.driver, source.node)
+        node = _node(source, verdict)
         with noting.noting(self._note) as note:
 
             def told(running: float) -> None:

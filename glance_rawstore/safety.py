@@ -22,6 +22,7 @@ from glance_rawstore import formats
 INSPECT_LIMIT = 16 * units.Mi
 
 # https://gitlab.com/qemu-project/qemu/-/blob/master/docs/interop/qcow2.txt
+_QCOW2_CLUSTER_BITS = slice(20, 24)
 _QCOW2_CRYPT_METHOD = slice(32, 36)
 # "Virtual Hard Disk Image Format Specification", hard disk footer
 _VHD_DISK_TYPE = slice(60, 64)
@@ -55,11 +56,13 @@ class Verdict:
     :param disk_format: as Glance names it
     :param driver: qemu's name for it
     :param virtual_size: in bytes, as the header says
+    :param cluster_size: of a qcow2, in bytes; None for anything else
     """
 
     disk_format: str
     driver: str
     virtual_size: int
+    cluster_size: int | None = None
 
 
 def _chunks(source: Readable) -> Iterable[bytes]:
@@ -158,7 +161,16 @@ def inspect(source: Readable, disk_format: str, max_size: int) -> Verdict:
         )
     _check_safety(inspector, source)
     check_size(size, max_size)
-    return Verdict(disk_format, formats.CONVERTIBLE[disk_format], size)
+    driver = formats.CONVERTIBLE[disk_format]
+    return Verdict(disk_format, driver, size, _cluster_size(driver, source))
+
+
+def _cluster_size(driver: str, source: Readable) -> int | None:
+    """That of a qcow2, if it is one that qemu reads (block/qcow2.h)."""
+    if driver != 'qcow2':
+        return None
+    (bits,) = struct.unpack('>I', source.read(0, 512)[_QCOW2_CLUSTER_BITS])
+    return 1 << bits if 9 <= bits <= 21 else None
 
 
 def _check_safety(

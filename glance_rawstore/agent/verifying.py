@@ -109,7 +109,9 @@ class Verifying:
         )
         size = verdict.virtual_size
         qemu_img = convert.QemuImg(job.options.limits(size))
-        node = nodes.source(verdict.driver, original.source.node)
+        node = nodes.source(
+            verdict.driver, original.source.node, verdict.cluster_size
+        )
         original.note_others()
         info = qemu_img.info(node)
         copy_size = self._pool.size(image.image_id)

@@ -17,6 +17,7 @@ from tests.processes import run
 
 MIB = 1 << 20
 OPTION = 'rbd_cache_writethrough_until_flush'
+CACHE = 'rbd_cache'
 LIMITS = child.Limits(address_space=4096 * MIB, cpu_time=60, stall=60)
 #: Data that comes slowly enough to be looked at meanwhile.
 SLOW = {
@@ -38,8 +39,9 @@ def test_writes_are_not_kept_for_a_flush_whose_failure_passes_unnoticed(
     cluster: Cluster, target: str, tmp_path: Path
 ) -> None:
     conf = tmp_path / 'ceph.conf'
-    careless = f'[client]\n{OPTION} = false\nadmin socket = {tmp_path}/$pid\n'
-    conf.write_text(cluster.conf.read_text() + careless)
+    careless = f'[client]\n{OPTION} = false\n{CACHE} = true\n'
+    sockets = f'admin socket = {tmp_path}/$pid\n'
+    conf.write_text(cluster.conf.read_text() + careless + sockets)
     settings = ceph.Settings(str(conf), 'admin', 'volumes')
     with ceph.connect(settings) as (client, _ioctx):
         assert client.conf_get(OPTION) == 'false', 'for everybody else'
@@ -48,7 +50,8 @@ def test_writes_are_not_kept_for_a_flush_whose_failure_passes_unnoticed(
     def look_and_stop() -> Exception | None:
         for socket in tmp_path.glob('[0-9]*'):
             ask = ['ceph', '--admin-daemon', str(socket), 'config', 'get']
-            used.append(json.loads(run([*ask, OPTION], 30)))
+            for option in (OPTION, CACHE):
+                used.append(json.loads(run([*ask, option], 30)))
             return exceptions.Cancelled()
         return None
 
@@ -60,4 +63,4 @@ def test_writes_are_not_kept_for_a_flush_whose_failure_passes_unnoticed(
             child.Callbacks(stop=look_and_stop),
         )
 
-    assert used == [{OPTION: 'true'}]
+    assert used == [{OPTION: 'true'}, {CACHE: 'false'}]

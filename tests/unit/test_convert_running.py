@@ -14,6 +14,8 @@ from glance_rawstore import child
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import nodes
+from glance_rawstore import safety
+from tests.unit.headers import Memory
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.skipif(
@@ -76,6 +78,25 @@ def test_every_good_image_becomes_the_guests_disk(images, tmp_path):
         assert info.virtual_size == 8 * MIB, name
         assert copy.read_bytes() == (directory / 'guest.raw').read_bytes()
         assert told == sorted(told)
+
+
+@pytest.mark.parametrize('cluster_size', [512, 4096, 65536, 2 << 20])
+def test_a_qcow2_of_any_cluster_size_becomes_the_guests_disk(
+    images, tmp_path, cluster_size
+):
+    contents = images.Contents(size=8 * MIB, data=768 << 10)
+    options = f'cluster_size={cluster_size}'
+    path = images.qcow2(tmp_path, contents=contents, options=options)
+    copy = tmp_path / 'copy'
+    copy.touch()
+    copy.open('r+b').truncate(8 * MIB)
+    found = safety.inspect(Memory(path.read_bytes()), 'qcow2', 8 * MIB)
+
+    source = nodes.source('qcow2', file_node(path), found.cluster_size)
+    run(source, file_node(copy))
+
+    assert found.cluster_size == cluster_size
+    assert copy.read_bytes() == (tmp_path / 'guest.raw').read_bytes()
 
 
 def test_allocated_data_is_measured_without_metadata(images, tmp_path):

@@ -134,6 +134,7 @@ class TestFill:
             'image': f'{ID}_raw.part',
             'conf': world.settings.conf_file,
             'user': 'glance',
+            'cache': {'direct': True},
         }
         assert converter.requests == 4
         assert converter.limits == OPTIONS.limits(SIZE)

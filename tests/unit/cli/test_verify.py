@@ -70,6 +70,7 @@ def test_what_consumers_clone_is_compared_with_the_original(on_node, comparer):
             'snapshot': 'snap',
             'conf': other['file']['conf'],
             'user': 'glance',
+            'cache': {'direct': True},
         },
     }
 

@@ -76,7 +76,7 @@ def test_an_original_in_rbd_is_converted_in_place(work):
     assert work.run().status == 'success'
 
     protocol = nodes.rbd('images', ID, settings.conf_file, 'glance', 'snap')
-    assert work.converter.source == nodes.source('qcow2', protocol)
+    assert work.converter.source == nodes.source('qcow2', protocol, 65536)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,13 @@ _ENVIRONMENT = {'LC_ALL': 'C', 'MALLOC_ARENA_MAX': '4'}
 #: pool can still give them one.
 _WRITE_THROUGH = '--rbd_cache_writethrough_until_flush=true'
 
+#: Zeros among data are left out in blocks of so many bytes, and written where
+#: they are fewer. With qemu's own 4 KiB, a disk with as many zeros in every
+#: 16 KiB takes 20 times as many requests, and 10 times as long. As large as a
+#: cluster of qcow2, so that no copy takes more space than its original says
+#: that it has data for (Slice.data, admission).
+ZEROS = 64 << 10
+
 _IDENTICAL = 'Images are identical'
 _MISMATCH = re.compile(r'Content mismatch at offset (\d+)')
 
@@ -127,6 +134,8 @@ class QemuImg:
                 '-W',
                 '-m',
                 str(requests),
+                '-S',
+                str(ZEROS),
                 '--target-image-opts',
                 nodes.as_json(source),
                 nodes.as_options(target_node),

@@ -4,6 +4,7 @@
 Slow ones read QEMU's null device, which answers as late as it is told to.
 """
 
+import os
 import shutil
 import threading
 import time
@@ -97,6 +98,24 @@ def test_a_qcow2_of_any_cluster_size_becomes_the_guests_disk(
 
     assert found.cluster_size == cluster_size
     assert copy.read_bytes() == (tmp_path / 'guest.raw').read_bytes()
+
+
+def test_few_zeros_among_data_are_written_and_many_are_left_out(tmp_path):
+    """Each stretch of data is a request to the OSD, however short."""
+    path, copy = tmp_path / 'guest', tmp_path / 'copy'
+    block = convert.ZEROS
+    half = block // 2
+    among = b'x' * half + bytes(half) + b'x' * block
+    path.write_bytes(among + bytes(4 * block) + b'x' * block)
+    copy.touch()
+    copy.open('r+b').truncate(path.stat().st_size)
+
+    run(nodes.source('raw', file_node(path)), file_node(copy))
+
+    assert copy.read_bytes() == path.read_bytes()
+    with copy.open('rb') as written:
+        assert os.lseek(written.fileno(), 0, os.SEEK_HOLE) == 2 * block
+        assert os.lseek(written.fileno(), 2 * block, os.SEEK_DATA) == 6 * block
 
 
 def test_allocated_data_is_measured_without_metadata(images, tmp_path):

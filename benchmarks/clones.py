@@ -37,7 +37,7 @@ def measure(stage: bed.Bed, image: Image) -> dict[str, float]:
     :returns: by what is cloned and how, e.g. 'raw copy, rbd'
     """
     cloud = stage.clouds[bed.OURS]
-    _make_bare(stage, image)
+    make_bare(stage, image)
     with imports.staged(cloud, image, raw=True) as job:
         job.run()
         _compare(stage, image, f'{cloud.raw_pool}/{job.image_id}_raw')
@@ -73,7 +73,7 @@ def _compare(stage: bed.Bed, image: Image, copy: str) -> None:
     )
 
 
-def _make_bare(stage: bed.Bed, image: Image) -> None:
+def make_bare(stage: bed.Bed, image: Image) -> None:
     """Make an image as large, with as much data, and its snapshot."""
     name = f'{bed.POOL}/{BARE}'
     ask = stage.cluster.rbd

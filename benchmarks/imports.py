@@ -57,16 +57,19 @@ class Import:
     :ivar image_id: in Glance
     """
 
-    def __init__(self, cloud: Cloud, image: Image, raw: bool) -> None:
+    def __init__(
+        self, cloud: Cloud, image: Image, raw: bool, user: str = TENANT
+    ) -> None:
         """Make the image and put its data into the staging area.
 
         :param raw: ask for a raw copy
+        :param user: who does so
         """
         self._cloud = cloud
         self._raw = raw
         self._database = cloud.directory / 'glance.db'
-        self._session = cloud.keystone.session(TENANT)
-        self._client = cloud.client(TENANT)
+        self._session = cloud.keystone.session(user)
+        self._client = cloud.client(user)
         wish = {'raw_cache': 'true'} if raw else {}
         self.image_id = imaging.create(self._client, name=image.name, **wish)
         with image.path.open('rb') as data:
@@ -84,6 +87,11 @@ class Import:
         found: dict[str, Any] = self._session.get(self._url).json()
         return found
 
+    def start(self) -> None:
+        """Import it, and wait for nothing."""
+        order = {'method': {'name': 'glance-direct'}}
+        self._session.post(f'{self._url}/import', json=order)
+
     def run(self) -> Times:
         """Import it; return once all that was asked for is there.
 
@@ -91,8 +99,7 @@ class Import:
         """
         start = time.monotonic()
         times = Times(start)
-        order = {'method': {'name': 'glance-direct'}}
-        self._session.post(f'{self._url}/import', json=order)
+        self.start()
         for image in self._looks(start):
             now = time.monotonic()
             times.looks += 1
@@ -150,9 +157,11 @@ def _has_raw_copy(image: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def staged(cloud: Cloud, image: Image, raw: bool = False) -> Iterator[Import]:
+def staged(
+    cloud: Cloud, image: Image, raw: bool = False, user: str = TENANT
+) -> Iterator[Import]:
     """Stage an image for import; delete it when the context ends."""
-    job = Import(cloud, image, raw)
+    job = Import(cloud, image, raw, user)
     try:
         yield job
     finally:

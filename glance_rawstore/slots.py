@@ -15,11 +15,12 @@ from glance_rawstore import tickets
 from glance_rawstore import turns
 
 #: Seconds between looks of those who are next, and of all others; of those
-#: far behind, so many more for each that is before them, up to a limit.
+#: far behind, so many for each that is before them, up to a limit. A look
+#: takes 5 us of a core for each that waits.
 _NEXT = 0.1
 _RETRY = 1.0
-_FAR = 0.01
-_MOST = 5.0
+_FAR = 0.02
+_MOST = 10.0
 #: Nanoseconds after which one that has not looked is passed over. It lives,
 #: but its process is stopped, or waits for a database that is away.
 _ABSENT = 15 * 10**9

@@ -8,7 +8,7 @@ from glance_rawstore.agent.facts import Task
 #: may wait for hours for a free slot, while another node has one.
 QUEUED = 30.0
 #: Seconds without a message after which a task's worker is taken for dead.
-#: A living one tells something every 10 s at least.
+#: A living one tells something every 10 s at least, 30 s where hundreds wait.
 ORPHANED = 60.0
 
 

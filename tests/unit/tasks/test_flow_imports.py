@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversions beside imports, which save over what they do not know."""
 
+import contextlib
+
 import pytest
 
+from glance_rawstore.tasks import step
 from tests.unit.tasks.conftest import ID
 
 WANTED = {'raw_cache': 'true'}
@@ -107,3 +110,17 @@ def test_a_location_that_another_import_saved_over_is_put_back(work):
     assert work.run().status == 'success'
     assert len(saves) >= 2
     assert work.location()['status'] == 'active'
+
+
+def test_many_who_look_at_imports_look_less_often_each():
+    looking = step._Looking()
+    pauses = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(looking.one_more())
+            pauses.append(looking.pause())
+
+    assert pauses[0] == pauses[3] == step.POLL == 0.2
+    assert pauses[19] == 1.0
+    assert pauses[-1] == 2.0
+    assert looking.pause() == step.POLL

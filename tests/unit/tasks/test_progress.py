@@ -199,3 +199,19 @@ def test_it_ends_with_an_error_too():
         raise ZeroDivisionError
 
     assert threading.active_count() == threads
+
+
+def test_one_that_waits_says_its_place_more_often_when_it_is_near():
+    turn = progress.Turn('Waiting')
+    said = []
+    for before in (0, 2, 3, 200, 1000):
+        turn.update(before)
+        said.append((turn(), turn.interval()))
+
+    assert said == [
+        ('Waiting: it is next (0 s)', 2.0),
+        ('Waiting: 2 before it (0 s)', 2.0),
+        ('Waiting: 3 before it (0 s)', 10.0),
+        ('Waiting: 200 before it (0 s)', 20.0),
+        ('Waiting: 1000 before it (0 s)', 30.0),
+    ]

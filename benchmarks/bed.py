@@ -48,7 +48,7 @@ _OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     THIN: {**_CONVERT, 'ceph': {'rbd_thin_provisioning': True}},
 }
 # Those that have our store, plugin and filter.
-_WITH_US = frozenset({OURS, STAGED})
+WITH_US = frozenset({OURS, STAGED})
 _QUIET = {'DEFAULT': {'debug': False}}
 
 
@@ -87,8 +87,8 @@ class Bed(contextlib.ExitStack):
         cloud = Cloud(
             self.cluster,
             {**self._log, **_OPTIONS[name]},
-            plugins=name in _WITH_US,
-            filters=config.RAW_VIEW if name in _WITH_US else None,
+            plugins=name in WITH_US,
+            filters=config.RAW_VIEW if name in WITH_US else None,
             prefix=f'{name}_',
             region=name,
             keystone=self.keystone,
@@ -105,7 +105,7 @@ class Bed(contextlib.ExitStack):
         pools = [POOL]
         for name, cloud in self.clouds.items():
             pools.append(cloud.images_pool)
-            if name in _WITH_US:
+            if name in WITH_US:
                 pools.append(cloud.raw_pool)
         self.cluster.empty_pool(*pools)
         os.sync()

@@ -43,6 +43,8 @@ class Footprint:
         database and logs
     :param files: whose space that was, by their paths
     :param qemu_img: most resident memory of one qemu-img
+    :param children: most memory of all children of the workers at once, of
+        shared memory only their share
     """
 
     who: str
@@ -55,6 +57,7 @@ class Footprint:
     local: int
     files: tuple[str, ...]
     qemu_img: int
+    children: int = 0
 
 
 # When, by the monotonic clock, and how many bytes.
@@ -79,6 +82,7 @@ class Watch:
         self.pss: Samples = []
         self.local: dict[str, int] = {}
         self.qemu_img = 0
+        self.children = 0
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -98,6 +102,8 @@ class Watch:
             self.pss.append((now, sum(map(processes.pss, self._workers))))
         self.rss.append((now, sum(map(processes.rss, self._workers))))
         children = list(processes.descendants(self._workers))
+        memory = sum(map(processes.pss, children))
+        self.children = max(self.children, memory)
         for pid in children:
             if processes.name(pid) == 'qemu-img':
                 self.qemu_img = max(self.qemu_img, processes.peak(pid))
@@ -129,7 +135,7 @@ def measure(stage: bed.Bed, who: str, image: Image) -> Footprint:
     """
     cloud = stage.clouds[who]
     with (
-        imports.staged(cloud, image, raw=who == bed.OURS) as job,
+        imports.staged(cloud, image, raw=who in bed.WITH_US) as job,
         Watch(cloud) as watch,
     ):
         time.sleep(REST)
@@ -147,6 +153,7 @@ def measure(stage: bed.Bed, who: str, image: Image) -> Footprint:
         local=sum(watch.local.values()),
         files=tuple(sorted(watch.local)),
         qemu_img=watch.qemu_img,
+        children=watch.children,
     )
 
 

@@ -65,7 +65,8 @@ def make(directory: Path, data: int) -> list[Image]:
     missing = [name for name, path in paths.items() if not path.exists()]
     if missing:
         raw = directory / 'disk.raw'
-        _write_disk(raw, data)
+        virtual = data * VIRTUAL_TO_DATA
+        write_disk(raw, data, virtual, RUN, VIRTUAL_TO_DATA * RUN)
         for name in missing:
             _convert(raw, paths[name], options[name])
         raw.unlink()
@@ -85,22 +86,30 @@ def _convert(raw: Path, path: Path, options: list[str]) -> None:
     part.rename(path)
 
 
-def _write_disk(path: Path, data: int) -> None:
-    """Write the guest's disk, sparse."""
+def write_disk(
+    path: Path, data: int, virtual: int, length: int, every: int
+) -> None:
+    """Write a guest's disk, sparse.
+
+    :param data: bytes of it
+    :param virtual: its size in bytes
+    :param length: bytes of data in one run, whole pages
+    :param every: bytes from the start of a run to that of the next one
+    """
     with path.open('wb') as disk:
-        for number, content in enumerate(_runs(data)):
-            disk.seek(number * RUN * VIRTUAL_TO_DATA)
+        for number, content in enumerate(_runs(data, length)):
+            disk.seek(number * every)
             disk.write(content)
-        disk.truncate(data * VIRTUAL_TO_DATA)
+        disk.truncate(virtual)
 
 
-def _runs(data: int) -> Iterator[bytes]:
+def _runs(data: int, length: int) -> Iterator[bytes]:
     """Give the guest's data, run by run."""
     chance = random.Random(SEED)
     text = _text(chance)
     while data > 0:
-        length = min(RUN, data)
-        yield b''.join(_page(chance, text) for _ in range(length // PAGE))
+        pages = min(length, data) // PAGE
+        yield b''.join(_page(chance, text) for _ in range(pages))
         data -= length
 
 

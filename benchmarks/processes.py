@@ -15,6 +15,7 @@ from pathlib import Path
 
 PROC = Path('/proc')
 PAGE = os.sysconf('SC_PAGE_SIZE')
+TICKS = os.sysconf('SC_CLK_TCK')
 
 # in bytes; of st_blocks, whatever the file system's own blocks are
 BLOCK = 512
@@ -45,6 +46,27 @@ def _kib(pid: int, file: str, field: str) -> int:
         text = (PROC / f'{pid}/{file}').read_text()
         if found := re.search(rf'(?m)^{field}:\s+(\d+) kB', text):
             return int(found[1]) * 1024
+    return 0
+
+
+def cpu(pid: int) -> float:
+    """Return the seconds of a core that it has used; 0 if it is gone."""
+    return _ticks(pid, 11) / TICKS
+
+
+def cpu_of_children(pid: int) -> float:
+    """Return those that its children used which have ended."""
+    return _ticks(pid, 13) / TICKS
+
+
+def _ticks(pid: int, field: int) -> int:
+    """Two fields of its state together, counted from the one after its name.
+
+    The name may have spaces (proc(5)).
+    """
+    with contextlib.suppress(OSError):
+        fields = (PROC / f'{pid}/stat').read_text().rpartition(')')[2].split()
+        return int(fields[field]) + int(fields[field + 1])
     return 0
 
 

@@ -41,6 +41,17 @@ def _eviction(run: parts.Run) -> None:
     run.result.evictions = evictions.measure(run.say)
 
 
+def warm_up(run: parts.Run) -> None:
+    """Let everybody do it with a small image, until they know how."""
+    stage = run.stage
+    run.say('warming up')
+    small = images.make(run.directory, SMALL)[0]
+    for _ in range(WARM_UP):
+        for contestant in contestants.of(stage):
+            stage.settle()
+            contestant(stage, small)
+
+
 @parts.part(
     'imports',
     'raw copies, what they cost, and their clones',
@@ -48,13 +59,8 @@ def _eviction(run: parts.Run) -> None:
     glances=_importing,
 )
 def _imports(run: parts.Run) -> None:
-    timed, stage = run.images, run.stage
-    run.say('warming up')
-    small = images.make(run.directory, SMALL)[0]
-    for _ in range(WARM_UP):
-        for contestant in contestants.of(stage):
-            stage.settle()
-            contestant(stage, small)
+    timed = run.images
+    warm_up(run)
     for number in range(run.result.repeat):
         for image in timed:
             _round(run, number, image)

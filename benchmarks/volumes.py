@@ -23,7 +23,7 @@ from tests.consumers.process import CINDER
 from tests.consumers.process import Consumer
 from tests.processes import ProcessError
 
-#: Times that each makes a volume of an image, after one that is not timed.
+#: Times that each makes a volume of an image.
 COUNT = 3
 
 #: Rows of the result.
@@ -74,19 +74,25 @@ class Maker:
 
 
 def measure(
-    stage: bed.Bed, image: Image, say: Callable[[str], None]
+    stage: bed.Bed,
+    image: Image,
+    say: Callable[[str], None],
+    count: int = COUNT,
+    warm_ups: int = 1,
 ) -> dict[str, list[float]]:
     """Make volumes of an image both ways; return seconds by row.
 
     :param say: is told how long each took
+    :param count: times that each makes one
+    :param warm_ups: times before those, not timed
     """
     size = -(-image.virtual // _GIB)
     seconds: dict[str, list[float]] = {CLONE: [], DOWNLOAD: []}
     with _makers(stage, image) as makers:
-        for number in range(COUNT + 1):
+        for number in range(warm_ups + count):
             for row, maker in makers.items():
                 taken = maker.make(size)
-                if number > 0:
+                if number >= warm_ups:
                     seconds[row].append(taken)
                     say(f'{image.name}: {row} {taken:.2f} s')
     return seconds

@@ -216,6 +216,11 @@ class Cluster(pifpaf.drivers.Driver):
             raise ProcessError(f'osd.0 perf dump: {code} {reason}')
         return int(json.loads(answer)['osd']['op'])
 
+    @property
+    def osd_pid(self) -> int:
+        """Process id of the only OSD."""
+        return self._osd.pid
+
     # Pools ----------------------------------------------------------------
 
     def create_pool(self, name: str) -> None:

@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize('name', ['gen_states', 'gen_metrics'])
+@pytest.mark.parametrize(
+    'name', ['gen_states', 'gen_metrics', 'gen_performance']
+)
 def test_no_generated_page_is_stale(name):
     done = subprocess.run(
         [sys.executable, ROOT / f'tools/{name}.py', '--check'],

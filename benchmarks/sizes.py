@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time by size of the image: for the plot, and for very large images."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from benchmarks import bed
+from benchmarks import contestants
+from benchmarks import guests
+from benchmarks import memory
+from benchmarks import parts
+from benchmarks import results
+from benchmarks import usual
+from benchmarks import volumes
+from benchmarks.contestants import Contestant
+from benchmarks.images import MIB
+from benchmarks.images import Image
+
+# MiB of data in the images of the plot; their disks are four times as large.
+DATA = (64, 256, 1024, 4096)
+
+
+def _everybody(_options: argparse.Namespace) -> Sequence[str]:
+    return (bed.OURS, bed.ALONE, bed.CONVERSION, bed.STAGED)
+
+
+@parts.part(
+    'sizes', 'time by size of the image, for the plot', glances=_everybody
+)
+def _sizes(run: parts.Run) -> None:
+    usual.warm_up(run)
+    for data in DATA:
+        image = guests.make(run.directory, guests.SPARSE, data * MIB)
+        image = dataclasses.replace(image, name=f'{data} MiB')
+        _turn(run, contestants.of(run.stage), image)
+        run.stage.settle()
+        made = volumes.measure(
+            run.stage, image, run.say, count=run.result.repeat, warm_ups=0
+        )
+        for row, seconds in made.items():
+            timing = results.Timing(row, image.name, tuple(seconds))
+            run.result.volumes.append(timing)
+
+
+@parts.part(
+    'large',
+    'images of 200 GiB and of 1 TiB',
+    glances=lambda options: (bed.OURS, bed.ALONE, bed.STAGED),
+)
+def _large(run: parts.Run) -> None:
+    usual.warm_up(run)
+    for make in (memory.large, memory.empty):
+        image = make(run)
+        everybody = contestants.of(run.stage)
+        if not image.data:
+            everybody.remove(contestants.floor)  # nothing to write
+        _turn(run, everybody, image)
+
+
+def _turn(
+    run: parts.Run, everybody: Iterable[Contestant], image: Image
+) -> None:
+    """Let everybody have a turn in each round."""
+    run.result.images = [*run.result.images, image]
+    for _ in range(run.result.repeat):
+        for contestant in everybody:
+            run.stage.settle()
+            seconds = contestant(run.stage, image)
+            run.result.add(image, seconds)
+            for row, taken in seconds.items():
+                run.say(f'{image.name}: {row} {taken:.2f} s')

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of the raw pool a copy takes, against what its guest has written.
+
+What the pool stores is Ceph's own figure (``ceph df``), after the commit and
+with the snapshot: what was written, and what that takes on disk.
+"""
+
+from __future__ import annotations
+
+import json
+
+import tenacity
+
+from benchmarks import bed
+from benchmarks import guests
+from benchmarks import imports
+from benchmarks import parts
+from benchmarks.comparisons import Comparison
+from benchmarks.images import MIB
+from benchmarks.images import Image
+from tests.cluster import Cluster
+
+# Of what the pool stores to the guest's data, in pages of 4 KiB.
+STORED_AT_MOST = 1.02
+
+# bytes of data in each image
+DATA = 256 * MIB
+
+SHAPES = (
+    guests.DENSE,
+    guests.SPARSE,
+    guests.FRAGMENTED,
+    guests.ZEROS,
+    guests.SPECKLED,
+)
+
+# in seconds: what a pool has is known from reports of the OSD, which sends
+# one every five (osd_mgr_report... in Ceph's mgr_stats_period)
+REPORTS = 6.0
+TIMEOUT = 60.0
+
+
+@parts.part(
+    'stored',
+    'what copies take in the raw pool, by where their data lies',
+    glances=lambda options: (bed.OURS,),
+)
+def _stored(run: parts.Run) -> None:
+    for shape in SHAPES:
+        data = DATA // shape.length * shape.length
+        image = guests.make(run.directory, shape, data)
+        stored, used = _import(run.stage, image)
+        row = run.add('stored in the raw pool', [stored], 'bytes', shape.name)
+        run.compare(_of_data('stored / data', image, row.median))
+        row = run.add('used of the disk', [used], 'bytes', shape.name)
+        run.compare(_of_data('used of the disk / data', image, row.median))
+
+
+def _of_data(what: str, image: Image, size: float) -> Comparison:
+    ratio = size / image.data
+    return Comparison(what, image.name, ratio, at_most=STORED_AT_MOST)
+
+
+def _import(stage: bed.Bed, image: Image) -> tuple[int, int]:
+    """Import; return the bytes that the raw pool stores, and uses of disk."""
+    stage.settle()
+    cloud = stage.clouds[bed.OURS]
+    before = _settled(stage.cluster, cloud.raw_pool)
+    with imports.staged(cloud, image, raw=True) as job:
+        job.run()
+        after = _settled(stage.cluster, cloud.raw_pool)
+    return after[0] - before[0], after[1] - before[1]
+
+
+def _settled(cluster: Cluster, pool: str) -> tuple[int, int]:
+    """What ``ceph df`` says of a pool once it says the same twice.
+
+    :raises tenacity.RetryError: it has not for a minute
+    """
+    seen: list[tuple[int, int]] = [_df(cluster, pool)]
+
+    def look() -> bool:
+        seen.append(_df(cluster, pool))
+        return seen[-1] == seen[-2]
+
+    tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda same: not same),
+        stop=tenacity.stop_after_delay(TIMEOUT),
+        wait=tenacity.wait_fixed(REPORTS),
+    )(lambda: look())
+    return seen[-1]
+
+
+def _df(cluster: Cluster, pool: str) -> tuple[int, int]:
+    """Bytes that a pool stores, and those that it uses on disk."""
+    listed = json.loads(cluster.ceph('df', 'detail', '--format', 'json'))
+    [stats] = [
+        each['stats'] for each in listed['pools'] if each['name'] == pool
+    ]
+    return int(stats['stored']), int(stats['bytes_used'])

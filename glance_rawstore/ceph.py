@@ -11,7 +11,7 @@ import dataclasses
 import errno
 import importlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from glance_rawstore import exceptions
@@ -149,6 +149,33 @@ def write_omap(ioctx: Any, name: str, key: str, value: bytes) -> None:
     with translated(), rados.WriteOpCtx() as operation:
         ioctx.set_omap(operation, (key,), (value,))
         ioctx.operate_write_op(operation, name)
+
+
+def change_omap(
+    ioctx: Any,
+    name: str,
+    before: Mapping[str, str],
+    keys: tuple[str, ...],
+    values: tuple[bytes, ...],
+) -> bool:
+    """Set keys of an omap, if others are what they were; never creates it.
+
+    :param before: what is compared; as empty where there is no such key
+    :returns: whether they were set
+    :raises NotFound: there is no such object
+    :raises CephUnavailable: the cluster does not answer
+    """
+    with translated(), rados.WriteOpCtx() as operation:
+        for key, value in before.items():
+            operation.omap_cmp(key, value)
+        ioctx.set_omap(operation, keys, values)
+        try:
+            ioctx.operate_write_op(operation, name)
+        except rados.Error as exc:
+            if exc.errno == errno.ECANCELED:
+                return False
+            raise
+    return True
 
 
 @contextlib.contextmanager

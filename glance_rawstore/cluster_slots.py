@@ -99,6 +99,13 @@ class Slots:
             return None
         return self._take(self._ticket(project))
 
+    def wanted(self) -> bool:
+        """Whether somebody waits for a slot.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        return bool(self._there(_WAITING))
+
     def _ticket(self, project: str) -> turns.Ticket:
         """One that comes after all who are there."""
         there = (*self._there(_WAITING), *self._there(_RUNNING))

@@ -141,6 +141,18 @@ more than 128 times as much data are larger.
 """,
     ),
     cfg.IntOpt(
+        'conversion_workers',
+        default=4,
+        min=1,
+        help="""
+Workers that write one copy together, at most, on all nodes. The one that
+makes it is helped by agents that have one of ``max_conversions`` to spare,
+where the original is in an rbd store and has more data than ``slice_size``.
+They give it back as soon as a conversion waits for it. 1 for no help. No
+unit.
+""",
+    ),
+    cfg.IntOpt(
         'stall_timeout',
         default=300,
         min=10,

@@ -11,7 +11,7 @@ and "RBD image on-disk layout" in its documentation.
 import contextlib
 import dataclasses
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from glance_rawstore import ceph
@@ -117,6 +117,37 @@ def meta(ioctx: Any, rbd_id: str, key: str) -> str | None:
         return None
     value = found.get(_META + key)
     return None if value is None else value.decode(errors='replace')
+
+
+def metas(ioctx: Any, rbd_id: str, keys: Iterable[str]) -> dict[str, str]:
+    """Image-meta of an RBD image: those of these keys that there are.
+
+    :raises NotFound: there is no such image
+    :raises CephUnavailable: the cluster does not answer
+    """
+    names = [_META + key for key in keys]
+    found = ceph.read_omap(ioctx, _HEADER + rbd_id, names)
+    return {
+        key.removeprefix(_META): value.decode(errors='replace')
+        for key, value in found.items()
+    }
+
+
+def change_metas(
+    ioctx: Any, rbd_id: str, before: Mapping[str, str], after: dict[str, str]
+) -> bool:
+    """Set image-meta, if all is still as it was; in one operation.
+
+    :param before: what is compared; as empty where there is none
+    :returns: whether it was set
+    :raises NotFound: there is no such image
+    :raises CephUnavailable: the cluster does not answer, so that it may be
+        set, now or a while later
+    """
+    names = tuple(_META + key for key in after)
+    values = tuple(value.encode() for value in after.values())
+    compared = {_META + key: value for key, value in before.items()}
+    return ceph.change_omap(ioctx, _HEADER + rbd_id, compared, names, values)
 
 
 def set_meta(ioctx: Any, rbd_id: str, key: str, value: str) -> None:

@@ -48,10 +48,10 @@ def _take_over(
     with contextlib.suppress(*gone), contextlib.ExitStack() as stack:
         taken = _take(pool, rbd_id, options)
         stack.callback(taken.release)
-        done = resuming.take_over(pool, image_id, rbd_id, taken, source)
-        if done is not None:
+        part = Part(pool, image_id, rbd_id, taken, options, source)
+        if part.take_over():
             stack.pop_all()
-            return Part(pool, image_id, rbd_id, taken, options, source, done)
+            return part
         # It may have been committed since; this notes who writes it, too.
         if pool.has_part(image_id, rbd_id):
             pool.discard(image_id, rbd_id)

@@ -26,6 +26,7 @@ class Options:
     :param max_cluster: that run at once in the raw pool; 0 for any number
     :param object_size: of the copies, in bytes
     :param slice_size: data of a slice, in bytes
+    :param workers: that write one copy together, on any nodes, at most
     :param use_half_life: seconds in which a use loses half of its weight
     :param staged: when to convert from the staged file: "auto", "always" or
         "never"
@@ -53,6 +54,7 @@ class Options:
     retry_delay: int = 60
     retry_limit: int = 5
     slice_size: int = units.Gi
+    workers: int = 4
     use_half_life: int = 3 * 24 * 3600
     nice: int = 19
     staged: str = 'auto'
@@ -91,6 +93,7 @@ class Options:
             retry_delay=ours.retry_delay,
             retry_limit=ours.retry_limit,
             slice_size=ours.slice_size * units.Mi,
+            workers=ours.conversion_workers,
             nice=ours.conversion_nice,
             staged=ours.convert_staged,
             io_class=conversion_opts.IO_CLASSES[ours.conversion_io_priority],

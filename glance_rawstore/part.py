@@ -9,16 +9,19 @@ from collections.abc import Callable
 from glance_rawstore import admission
 from glance_rawstore import child
 from glance_rawstore import convert
+from glance_rawstore import crew
 from glance_rawstore import exceptions
+from glance_rawstore import filling
 from glance_rawstore import lease
 from glance_rawstore import nodes
 from glance_rawstore import noting
 from glance_rawstore import raw_pool
+from glance_rawstore import record
 from glance_rawstore import resuming
 from glance_rawstore import safety
 from glance_rawstore import sources
+from glance_rawstore.lifecycle import cutting
 from glance_rawstore.lifecycle import raw_copy
-from glance_rawstore.lifecycle import slices
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.options import Options
@@ -40,7 +43,6 @@ class Part:
     :param taken: the lease on it
     :param source: tells the original from any other; empty where nobody
         shall go on with it
-    :param done: what a former worker has done of it
 
     :ivar record: what is done of it
     :ivar resumed_at: part that was done already, 0.0 to 1.0
@@ -54,16 +56,32 @@ class Part:
         taken: lease.Lease,
         options: Options,
         source: str = '',
-        done: Slices | None = None,
     ) -> None:
         self.pool = pool
         self.image_id = image_id
         self.rbd_id = rbd_id
         self._lease = taken
         self._options = options
-        self.record = resuming.Record(pool, image_id, rbd_id, source, done)
-        self._half_done = done is not None
-        self.resumed_at = done.part_done() if done is not None else 0.0
+        self.record = record.Record(
+            pool,
+            rbd_id,
+            taken.cookie,
+            source,
+            patience=options.stall_timeout,
+        )
+        self.resumed_at = 0.0
+
+    def take_over(self) -> bool:
+        """Go on with what a worker that is gone has left, if it is of use.
+
+        :raises Cancelled: it was deleted meanwhile
+        """
+        ours = resuming.take_over(
+            self.pool, self.image_id, self.rbd_id, self._lease, self.record
+        )
+        if ours:
+            self.resumed_at = self.record.todo.part_done()
+        return ours
 
     def _qemu_img(self, length: int) -> convert.QemuImg:
         return convert.QemuImg(self._options.limits(length))
@@ -95,30 +113,31 @@ class Part:
         )
         limits = self._options.budget
         admission.admit(self.pool, limits, claim, evict, wait)
-        record = self.record
-        if record.slices is None:
+        if self.record.slices is None:
             self.pool.resize(self.image_id, self.rbd_id, info.virtual_size)
-            record.slices = self._sliced(qemu_img, node, info)
-            record.keep()
-        elif record.slices.size != info.virtual_size:
+            self.record.begin(self._cut(qemu_img, node, info))
+        elif self.record.slices.size != info.virtual_size:
             raise exceptions.ConversionFailed(
                 'The copy that was begun is not of the size of the image.'
             )
         return info
 
-    def _sliced(
+    def _cut(
         self, qemu_img: convert.QemuImg, node: nodes.Node, info: convert.Info
-    ) -> Slices:
+    ) -> tuple[Slice, ...]:
         whole = Slice(0, info.virtual_size, info.allocated)
-        source = self.record.source
-        if not source:  # nobody can go on with it
-            return Slices('', (whole,))
-        options = self._options
+        if not self.record.source:  # nobody can go on with it
+            return (whole,)
+        options, unit = self._options, self._options.object_size
         measure = functools.partial(qemu_img.allocated, node)
-        found = slices.split(
-            whole, options.slice_size, options.object_size, measure
-        )
-        return Slices(source, found)
+        found = cutting.split(whole, options.slice_size, unit, measure)
+        if len(found) > 1 and crew.may_come(self.pool.ioctx, options.workers):
+            # Not to be still at it when others have done the rest.
+            free = Slices(self.record.source, found)
+            wanted = cutting.share(free, options.workers, unit)
+            first = cutting.first(found[0], wanted, unit, measure)
+            found = (*first, *found[1:])
+        return found
 
     def fill(
         self,
@@ -139,13 +158,11 @@ class Part:
         :raises ConversionFailed: see :meth:`convert.QemuImg.convert`
         :raises UnsafeImage: the result is a disk image in itself
         """
-        name = raw_copy.part_name(self.image_id)
-        target = self.pool.node(name)
+        target = self.pool.node(raw_copy.part_name(self.image_id))
         node = _node(source, verdict)
         with noting.noting(self._note) as note:
 
-            def told(running: float) -> None:
-                done = self.record.todo.part_done(running)
+            def told(done: float) -> None:
                 note(done)
                 progress(done)
 
@@ -154,42 +171,15 @@ class Part:
                 stop=lambda: self._lost() or stop(),
                 full=lambda: self.pool.full(self.rbd_id),
             )
-            for each in self.record.todo.left():
-                self._fill(each, node, target, calls)
-                if self.record.todo.left():
-                    advanced()
-        with self.pool.image(name, read_only=True) as image:
+            filling.Owner(
+                self.pool, self.image_id, self.record, self._options
+            ).run(filling.Between(node, target), calls, advanced)
+        with self.pool.image(
+            raw_copy.part_name(self.image_id), read_only=True
+        ) as image:
             safety.inspect_result(
                 sources.RbdSource(self.pool.client, image, target)
             )
-
-    def _fill(
-        self,
-        each: Slice,
-        node: nodes.Node,
-        target: nodes.Node,
-        calls: child.Callbacks,
-    ) -> None:
-        """Convert one slice, and note that it is done."""
-        if self._half_done:
-            resuming.empty(self.pool, self.image_id, each, calls.stop)
-            self._half_done = False
-        calls.progress(0.0)
-        window = (each.offset, each.length)
-        self._qemu_img(each.length).convert(
-            node,
-            target,
-            self._options.requests,
-            calls,
-            window=window if len(self.record.todo.slices) > 1 else None,
-        )
-        self.record.slices = self.record.todo.one_more()
-        # One may be done before anybody was asked whether to go on.
-        why = calls.stop() if self.record.todo.left() else None
-        if not isinstance(why, exceptions.LeaseLost):
-            self.record.try_to_keep()
-        if why is not None:
-            raise why
 
     def _note(self, percent: int) -> None:
         self.pool.set_progress(self.image_id, self.rbd_id, percent)
@@ -201,13 +191,11 @@ class Part:
         is always noticed, and who writes the ``.part`` always known.
         """
         try:
-            worker = resuming.worker(self.pool, self.rbd_id)
-            if worker is None:
-                return exceptions.Cancelled()
-            if worker != self._lease.cookie:
-                return exceptions.LeaseLost()  # maybe it is committed by now
+            self.record.look()
             if not self.pool.has_part(self.image_id, self.rbd_id):
                 return exceptions.Cancelled()
+        except (exceptions.Cancelled, exceptions.LeaseLost) as exc:
+            return exc  # maybe it is committed by now
         except exceptions.RawStoreError as exc:
             # Not knowing is no reason to stop; stalling is, elsewhere.
             LOG.info('Cannot tell whether a copy is still there: %s', exc)

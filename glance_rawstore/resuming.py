@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Go on with a ``.part`` where a worker that is gone has left it.
 
-What is done lies in the image-meta of the ``.part``: its slices, those done,
-and what they are made from. Whoever takes the lease over notes that it is the
-worker now, shuts the former one out, and empties the slice that was being
-written. What cannot be read, or does not fit, is not gone on with.
+What is done lies in the image-meta of the ``.part``, see :mod:`record`.
+Whoever takes the lease over notes that it is the worker now, shuts the former
+one and its helpers out, and empties the slices that were being written. What
+cannot be read, or does not fit, is not gone on with.
 """
 
-import dataclasses
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -25,6 +23,7 @@ from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import slices
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
+from glance_rawstore.record import Record
 
 LOG = logging.getLogger(__name__)
 
@@ -54,77 +53,6 @@ def worker(pool: raw_pool.RawPool, rbd_id: str) -> str | None:
     return directory.meta(pool.ioctx, rbd_id, raw_copy.META_WORKER)
 
 
-def save(
-    pool: raw_pool.RawPool, image_id: str, rbd_id: str, kept: Slices
-) -> None:
-    """Keep what is done with the ``.part``.
-
-    :raises Cancelled: it was deleted meanwhile
-    """
-    pool.note(image_id, rbd_id, raw_copy.META_SLICES, slices.encode(kept))
-
-
-class Record:
-    """What is done of one ``.part``, as it is kept with it.
-
-    :param source: tells the original from any other; empty where nobody
-        shall go on with it
-    :param slices: what a former worker has kept; None of a new one
-
-    :ivar slices: what is done; None until it has been measured
-    """
-
-    def __init__(
-        self,
-        pool: raw_pool.RawPool,
-        image_id: str,
-        rbd_id: str,
-        source: str,
-        slices: Slices | None,
-    ) -> None:
-        self._pool = pool
-        self._image_id = image_id
-        self._rbd_id = rbd_id
-        self._lock = threading.Lock()
-        self.source = source
-        self.slices = slices
-
-    @property
-    def todo(self) -> Slices:
-        """What is done and what is left, once it has been measured."""
-        if self.slices is None:
-            raise RuntimeError('It has not been measured.')
-        return self.slices
-
-    def keep(self) -> None:
-        """Keep it as it is now.
-
-        :raises Cancelled: the ``.part`` was deleted meanwhile
-        """
-        # Two threads do, and the last one must keep what both have to say.
-        with self._lock:
-            known = dataclasses.replace(self.todo, source=self.source)
-            save(self._pool, self._image_id, self._rbd_id, known)
-
-    def try_to_keep(self) -> None:
-        """The same, when it is no harm if the cluster does not answer."""
-        try:
-            self.keep()
-        except exceptions.CephUnavailable as exc:
-            LOG.warning('What is done of a copy was not noted: %s', exc)
-
-    def identify(self, source: str) -> None:
-        """Tell what it is made from, once that is known.
-
-        From then on another worker can go on with it.
-
-        :raises Cancelled: the ``.part`` was deleted meanwhile
-        """
-        self.source = source
-        if self.slices is not None:
-            self.try_to_keep()
-
-
 def saved(pool: raw_pool.RawPool, rbd_id: str) -> Slices | None:
     """What is done of a ``.part``; None where that cannot be told.
 
@@ -145,37 +73,40 @@ def take_over(
     image_id: str,
     rbd_id: str,
     taken: lease.Lease,
-    source: str,
-) -> Slices | None:
+    found: Record,
+) -> bool:
     """Make the ``.part`` of a worker that is gone ours, if it is of use.
 
     :param taken: our lease on it
-    :param source: what is to be converted; empty where that is not known
-    :returns: what is done, or None when it is to be begun anew
+    :param found: ours of it, which knows what is to be converted
+    :returns: whether we go on with it; else it is to be begun anew
     :raises Cancelled: it was deleted meanwhile
     """
     kept = saved(pool, rbd_id)
-    if kept is None or not source or kept.source != source:
-        return None
+    if kept is None or not found.source or kept.source != found.source:
+        return False
     claim(pool, image_id, rbd_id, taken)
-    _shut_out(pool, image_id)
-    # What the former worker has finished until it was shut out counts.
-    kept = saved(pool, rbd_id)
-    if kept is not None:
-        LOG.info(
-            'Image %s: going on with its raw copy at %.0f%%',
-            image_id,
-            100 * kept.part_done(),
-        )
-    return kept
+    shut_out(pool, image_id)
+    # What others have finished until they were shut out counts.
+    if saved(pool, rbd_id) is None:
+        return False
+    found.adopt()
+    LOG.info(
+        'Image %s: going on with its raw copy at %.0f%%',
+        image_id,
+        100 * found.todo.part_done(),
+    )
+    return True
 
 
-def _shut_out(pool: raw_pool.RawPool, image_id: str) -> None:
+def shut_out(pool: raw_pool.RawPool, image_id: str) -> None:
     """Fence who has a ``.part`` open for writing, and keeps it open.
 
     A worker that could not renew its lease may be alive, and a killed one's
     writes be under way. Who has it open for a moment only, such as somebody
     who deletes it, is left alone.
+
+    :raises Cancelled: it was deleted meanwhile
     """
     name = raw_copy.part_name(image_id)
     try:

@@ -50,6 +50,15 @@ def at_once(
         return tickets.Slot(directory, project, runs=True)
 
 
+def wanted(directory: str) -> bool:
+    """Whether somebody waits for a slot.
+
+    :param directory: as for :func:`slot`
+    """
+    found = tickets.found(directory)
+    return any(not seen.running and seen.lives() for seen in found)
+
+
 @contextlib.contextmanager
 def slot(
     directory: str,

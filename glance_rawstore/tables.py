@@ -8,6 +8,7 @@ from glance_rawstore import attempts
 from glance_rawstore import budget
 from glance_rawstore import ceph
 from glance_rawstore import cluster_slots
+from glance_rawstore import crew
 from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
@@ -21,6 +22,7 @@ OBJECTS = (
     attempts.OBJECT,
     budget.OBJECT,
     cluster_slots.OBJECT,
+    crew.OBJECT,
     downloads.OBJECT,
     evicted.OBJECT,
     handover.OBJECT,

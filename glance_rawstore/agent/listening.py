@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Be there for processes that end, and take what they hand over."""
+"""Be there for processes that end, and for those that want help."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from glance_rawstore import ceph
+from glance_rawstore import crew
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import raw_pool
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between looks: one read of an object that is empty, mostly.
+#: Seconds between looks: a read of two objects that are empty, mostly.
 INTERVAL = 1.0
 #: Seconds until a cluster that was away is asked again.
 _AGAIN = 10.0
@@ -28,15 +29,19 @@ class Listener:
     :param settings: of the raw pool
     :param offer: called with the ids of images whose conversions were handed
         over, again and again until they are taken
+    :param help_with: called with the copies that have slices to take, as
+        :func:`crew.offered` gives them, again and again while they have
     """
 
     def __init__(
         self,
         settings: ceph.Settings,
         offer: Callable[[Iterable[str]], None],
+        help_with: Callable[[Mapping[str, str]], None] = lambda parts: None,
     ) -> None:
         self._settings = settings
         self._offer = offer
+        self._help_with = help_with
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name='rawstore-listener', daemon=True
@@ -72,6 +77,7 @@ class Listener:
                     presence.show()
                     shown = time.monotonic()
                 self._offer(handover.all_offered(ioctx))
+                self._help_with(crew.offered(ioctx))
                 self._stop.wait(INTERVAL)
         finally:
             presence.leave()

@@ -24,6 +24,7 @@ from glance_rawstore.agent import passes
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.converting import Conversions
 from glance_rawstore.agent.exporting import Endpoint
+from glance_rawstore.agent.helping import Helpers
 from glance_rawstore.agent.listening import Listener
 from glance_rawstore.agent.node import Node
 from glance_rawstore.agent.passes import Passes
@@ -34,6 +35,9 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds in which a process that was asked to end undoes its conversions.
 GRACE = 25
+
+#: Seconds of these that those who help others may take to leave.
+_PATIENCE = 5.0
 
 #: Seconds until a process that could not start tries again.
 _AGAIN = 10.0
@@ -136,6 +140,7 @@ class Reconciler(_Loop):
         self._interval = interval
         self._node: Node | None = None
         self._conversions: Conversions | None = None
+        self._helpers: Helpers | None = None
         self._listener: Listener | None = None
 
     def interval(self) -> float:
@@ -164,7 +169,10 @@ class Reconciler(_Loop):
         self._conversions.offer(wanted)
 
     def _listen(self, node: Node, conversions: Conversions) -> None:
-        self._listener = Listener(node.store.rbd, conversions.offer)
+        self._helpers = Helpers(node)
+        self._listener = Listener(
+            node.store.rbd, conversions.offer, self._helpers.offer
+        )
         self._listener.start()
 
     def terminate(self) -> None:
@@ -174,8 +182,12 @@ class Reconciler(_Loop):
         to the next one that starts.
         """
         super().terminate()
+        if self._helpers is not None:
+            self._helpers.stop()
         if self._conversions is not None:
             self._conversions.stop()
+        if self._helpers is not None:
+            self._helpers.join(_PATIENCE)
         if self._listener is not None:
             self._listener.stop()
 

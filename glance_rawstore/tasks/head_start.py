@@ -26,6 +26,7 @@ from glance_rawstore import staged
 from glance_rawstore import tickets
 from glance_rawstore import tracing
 from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle.slices import UNKNOWN
 from glance_rawstore.part import Part
 from glance_rawstore.staged import Staged
 from glance_rawstore.tasks import originals
@@ -92,7 +93,7 @@ class HeadStart:
         verdict = safety.inspect(source, disk_format, job.options.max_size)
         self._take_of_cluster(job, image.owner or '')
         # Nobody can go on with it before it is known what it is made from.
-        unknown = f'staged/{uuid.uuid4()}'
+        unknown = f'{UNKNOWN}{uuid.uuid4()}'
         part = self._part = making.reserve(
             job.raw_pool, image.image_id, job.options, unknown
         )

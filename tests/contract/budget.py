@@ -12,7 +12,6 @@ from glance_rawstore import budget
 from glance_rawstore import directory
 from glance_rawstore import exceptions
 from glance_rawstore import omap
-from glance_rawstore import resuming
 from glance_rawstore.admission import Claim
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.budget import Entry
@@ -93,7 +92,7 @@ class BudgetContract:
     def test_what_is_being_made_counts_its_data(self, world):
         image_id, rbd_id = world.begin()
         data = Slices('x', (Slice(0, MIB, 7), Slice(MIB, SIZE - MIB, 5)))
-        resuming.save(world.pool, image_id, rbd_id, data)
+        world.keep(image_id, rbd_id, data)
 
         entry = Entry(image_id, 12, reserved=True)
         assert budget.entries(world.pool) == {rbd_id: entry}

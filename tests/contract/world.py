@@ -9,6 +9,8 @@ from typing import Any
 
 from glance_rawstore import ceph
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle import slices
+from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.raw_pool import RawPool
 
 MIB = 1 << 20
@@ -86,6 +88,11 @@ class World(abc.ABC):
     ) -> None:
         with self.pool.image(raw_copy.part_name(image_id)) as image:
             image.write(data, offset)
+
+    def keep(self, image_id: str, rbd_id: str, kept: Slices) -> None:
+        """Have what has become of slices lie with their ``.part``."""
+        text = slices.encode(kept)
+        self.pool.note(image_id, rbd_id, raw_copy.META_SLICES, text)
 
     def copy(self, image_id: str | None = None) -> tuple[str, str]:
         """Make a copy, whole; its image's id and its own."""

@@ -45,6 +45,7 @@ class _Operation:
 
     def __init__(self) -> None:
         self.steps: list[Callable[[dict[str, bytes]], None]] = []
+        self.creates = self.compares = False
 
     def __enter__(self) -> '_Operation':
         return self
@@ -58,9 +59,12 @@ class WriteOpCtx(_Operation):
 
     def new(self, exclusive: int | None = None) -> None:
         assert exclusive == LIBRADOS_CREATE_IDEMPOTENT, 'not needed yet'
+        self.creates = True
 
     def omap_cmp(self, key: str, val: str) -> None:
         """Refuse the operation unless that is there; nothing is as ''."""
+
+        self.compares = True
 
         def compare(omap: dict[str, bytes]) -> None:
             if omap.get(key, b'') != val.encode():
@@ -211,11 +215,18 @@ class Ioctx:
     def operate_write_op(self, operation: WriteOpCtx, key: str) -> None:
         image = self._image(key)
         if image is not None:
-            omap: dict[str, bytes] = {}
-            for step in operation.steps:
-                step(omap)
-            image.meta.update(rbd_omap.meta(omap))
+            with _ONE_AT_A_TIME:
+                before = rbd_omap.header(image)
+                omap = dict(before)
+                for step in operation.steps:
+                    step(omap)
+                new = {k: v for k, v in omap.items() if before.get(k) != v}
+                image.meta.update(rbd_omap.meta(new))
             return
+        if operation.compares and not (
+            operation.creates or self._is_there(key)
+        ):
+            raise _error(errno.ENOENT, 'failed to operate write op')
         with _ONE_AT_A_TIME:
             omap = dict(self.pool.omaps.get(key, {}))
             for step in operation.steps:

@@ -21,9 +21,8 @@ from glance_rawstore import catalog
 from glance_rawstore import part
 from glance_rawstore import raw_pool
 from glance_rawstore import rbd_image
-from glance_rawstore import resuming
+from glance_rawstore import record
 from glance_rawstore.lifecycle import raw_copy
-from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.tasks import flow
 
 #: The variable with the path of the file.
@@ -120,17 +119,25 @@ def _of(image: Any) -> str:
     return parsed[0] if parsed else ''
 
 
-def _saving(save: Callable[..., None]) -> Callable[..., None]:
+def _noting(done: Callable[..., None]) -> Callable[..., None]:
     """Points before and after the note that a slice is done."""
 
-    def saving(pool: Any, image_id: str, rbd_id: str, kept: Slices) -> None:
-        if kept.done:
-            reached(WRITTEN, image_id, imported=True)
-        save(pool, image_id, rbd_id, kept)
-        if kept.done and kept.left():
+    def noting(self: record.Record, *args: Any, **kwargs: Any) -> None:
+        image_id = _image_of(self)
+        reached(WRITTEN, image_id, imported=True)
+        done(self, *args, **kwargs)
+        if self.todo.left():
             reached(EARLY, image_id)
 
-    return saving
+    return noting
+
+
+def _image_of(found: record.Record) -> str:
+    """Id of the image whose slices they are."""
+    names = found._pool._rbd.list2(found._pool.ioctx)
+    ids = {each['id']: each['name'] for each in names}
+    parsed = raw_copy.parse(ids.get(found.rbd_id, ''))
+    return parsed[0] if parsed else ''
 
 
 def _storing(store: Callable[..., None]) -> Callable[..., None]:
@@ -151,7 +158,7 @@ def install() -> None:
     _after(raw_pool.RawPool, 'commit', RENAMED)
     _after(raw_pool.RawPool, '_trash', TRASHED)
     _after(rbd_image, 'remove_snapshots', BARE)
-    resuming.save = _saving(resuming.save)
+    record.Record.done = _noting(record.Record.done)  # type: ignore[method-assign]
     protect = rbd_image.protect
     fill = part.Part.fill
 

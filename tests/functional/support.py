@@ -17,6 +17,7 @@ from glance_rawstore import attempts
 from glance_rawstore import budget
 from glance_rawstore import ceph
 from glance_rawstore import cluster_slots
+from glance_rawstore import crew
 from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import handover
@@ -206,6 +207,21 @@ def _ids(cloud: Cloud, query: str) -> list[str]:
         return [image_id for (image_id,) in database.execute(query)]
 
 
+def throttled(cloud: Cloud, image_id: str, rate: int) -> None:
+    """Let each client read so much of an original in RBD, and no more.
+
+    :param rate: in bytes a second
+    """
+    settings = ceph.Settings(
+        str(cloud.cluster.conf), 'admin', cloud.images_pool
+    )
+    with (
+        ceph.connect(settings) as (_, ioctx),
+        rbd.Image(ioctx, image_id) as image,
+    ):
+        image.metadata_set('conf_rbd_qos_read_bps_limit', str(rate))
+
+
 class Pool:
     """The raw pool of a cloud, looked at with Glance's own cephx user."""
 
@@ -236,6 +252,7 @@ class Pool:
             orders.OBJECT,
             budget.OBJECT,
             cluster_slots.OBJECT,
+            crew.OBJECT,
             evicted.OBJECT,
             tally.OBJECT,
         }

@@ -43,6 +43,7 @@ EDGES = (
         'ingest',
         'importing',
     ),
+    *('record', 'filling', 'crew'),
     *('stores', 'options', 'opts', 'attempts', 'omap', 'handover', 'evicted'),
     *('uses', 'downloads', 'conversion_opts', 'staged'),
     *('budget', 'admission', 'evicting', 'cache_opts'),

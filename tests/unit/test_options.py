@@ -59,6 +59,7 @@ def test_every_option_is_read(tmp_path):
     conversion_cpu_time = 1
     conversion_cpu_time_per_gib = 0
     conversion_requests = 1
+    conversion_workers = 2
     stall_timeout = 10
     lease_duration = 6
     scratch_dir = /var/scratch
@@ -72,6 +73,7 @@ def test_every_option_is_read(tmp_path):
         cpu_time=1,
         cpu_time_per_gib=0,
         requests=1,
+        workers=2,
         stall_timeout=10,
         lease_duration=6,
         scratch_dir='/var/scratch',

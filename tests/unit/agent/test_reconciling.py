@@ -24,6 +24,8 @@ from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.lifecycle.evicted import Evicted
+from glance_rawstore.lifecycle.slices import DONE
+from glance_rawstore.lifecycle.slices import FREE
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.lifecycle.states import Status
@@ -249,7 +251,8 @@ def test_what_a_worker_has_done_that_is_gone_is_gone_on_with(
     pool.resize(ID, part.rbd_id, SIZE)
     half = SIZE // 2
     halves = (Slice(0, half, 1), Slice(half, half, 1))
-    resuming.save(pool, ID, part.rbd_id, Slices(image.content, halves, done=1))
+    kept = Slices(image.content, halves, (DONE, FREE))
+    work.world.keep(ID, part.rbd_id, kept)
     if handed_over:
         part.release()
         handover.offer(pool.ioctx, ID, task_id)

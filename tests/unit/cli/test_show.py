@@ -10,8 +10,9 @@ import pytest
 from glance_rawstore import evicted
 from glance_rawstore import lease
 from glance_rawstore import orders
-from glance_rawstore import resuming
 from glance_rawstore.lifecycle.evicted import Evicted
+from glance_rawstore.lifecycle.slices import DONE
+from glance_rawstore.lifecycle.slices import FREE
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.orders import Order
@@ -59,7 +60,7 @@ def test_how_far_one_is_that_is_being_made(world, command):
     image_id, rbd_id = world.begin()
     halves = (Slice(0, SIZE // 2, 1), Slice(SIZE // 2, SIZE // 2, 1))
     world.pool.set_progress(image_id, rbd_id, 42)
-    resuming.save(world.pool, image_id, rbd_id, Slices('x', halves, 1))
+    world.keep(image_id, rbd_id, Slices('x', halves, (DONE, FREE)))
 
     _, out, _ = command('show', image_id)
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slices of a disk: they cover it once, and none is converted twice."""
+"""What becomes of the slices of a disk, and how it is kept."""
 
-import bisect
 import dataclasses
-import itertools
 import json
 
 import pytest
@@ -11,108 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glance_rawstore.lifecycle import slices
-from glance_rawstore.lifecycle.slices import MOST
+from glance_rawstore.lifecycle.slices import DONE
+from glance_rawstore.lifecycle.slices import FREE
+from glance_rawstore.lifecycle.slices import LEFT
 from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Slices
 
-UNIT = 8
-GIB, TIB = 1 << 30, 1 << 40
+TIB = 1 << 40
 
-
-class Disk:
-    """A disk of which some bytes are data.
-
-    :ivar measured: how often it was measured
-    """
-
-    def __init__(self, size, data):
-        self.size = size
-        self._data = sorted(data)
-        self.measured = 0
-
-    def data(self, offset, length):
-        low = bisect.bisect_left(self._data, offset)
-        return bisect.bisect_left(self._data, offset + length) - low
-
-    def measure(self, offset, length):
-        self.measured += 1
-        return self.data(offset, length)
-
-    def split(self, wanted):
-        whole = Slice(0, self.size, self.data(0, self.size))
-        return slices.split(whole, wanted, UNIT, self.measure)
-
-
-@st.composite
-def disks(draw):
-    size = draw(st.integers(0, 3000))
-    offsets = st.integers(0, max(0, size - 1))
-    clumps = draw(
-        st.lists(st.tuples(offsets, st.integers(1, 400)), max_size=5)
-    )
-    data = {i for low, n in clumps for i in range(low, min(low + n, size))}
-    return Disk(size, data)
-
-
-@given(disks(), st.integers(1, 500))
-def test_slices_cover_the_disk_once_and_begin_at_objects(disk, wanted):
-    found = disk.split(wanted)
-
-    assert found[0].offset == 0
-    assert found[-1].end == disk.size
-    for before, after in itertools.pairwise(found):
-        assert before.end == after.offset
-    assert all(each.offset % UNIT == 0 for each in found)
-    assert disk.size == 0 or all(each.length for each in found)
-
-
-@given(disks(), st.integers(1, 500))
-def test_each_knows_its_data_and_has_no_more_than_is_wanted(disk, wanted):
-    found = disk.split(wanted)
-    total = disk.data(0, disk.size)
-    most = max(wanted, -(-2 * total // (MOST - 1)))
-
-    for each in found:
-        assert each.data == disk.data(each.offset, each.length)
-        assert each.data <= most or each.length < 2 * UNIT
-    assert len(found) <= 2 * total / most + 1
-
-
-@given(disks())
-def test_little_data_is_one_slice_and_costs_no_measurement(disk):
-    found = disk.split(disk.data(0, disk.size))
-
-    assert len(found) == 1
-    assert disk.measured == 0
-
-
-def test_empty_stretches_cost_next_to_nothing():
-    """A clump of 4 GiB somewhere in 2 TiB."""
-    low = 700 * GIB
-
-    class Clump(Disk):
-        def data(self, offset, length):
-            high = min(offset + length, low + 4 * GIB)
-            return max(0, high - max(offset, low))
-
-    disk = Clump(2 * TIB, ())
-
-    assert 4 <= len(disk.split(GIB)) <= 9
-    assert disk.measured < 20
-
-
-def test_there_is_an_end_to_their_number():
-    class Full(Disk):
-        def data(self, offset, length):
-            return length
-
-    disk = Full(4 * TIB, ())
-
-    assert len(disk.split(GIB)) <= MOST
-    assert disk.measured <= MOST
-
-
-# What is done
 
 some = st.lists(
     st.tuples(st.integers(1, TIB), st.integers(0, TIB)), min_size=1, max_size=9
@@ -125,8 +29,15 @@ def halfway(draw):
     for length, data in draw(some):
         found.append(Slice(offset, length, data))
         offset += length
-    done = draw(st.integers(0, len(found)))
-    return Slices(draw(st.text()), tuple(found), done)
+    state = st.sampled_from([FREE, LEFT, DONE, 'one', '-one', 'other'])
+    states = draw(st.lists(state, min_size=len(found), max_size=len(found)))
+    return Slices(
+        draw(st.text()),
+        tuple(found),
+        tuple(states),
+        draw(st.text()),
+        draw(st.integers(0)),
+    )
 
 
 @given(halfway())
@@ -135,22 +46,72 @@ def test_what_is_written_is_read(kept):
 
 
 @given(halfway())
-def test_what_is_left_is_what_is_not_done(kept):
-    assert (*kept.slices[: kept.done], *kept.left()) == kept.slices
-    if kept.left():
-        more = kept.one_more()
-        assert more.left() == kept.left()[1:]
-        assert kept.part_done() <= more.part_done() <= 1
-        assert kept.part_done(1.0) == pytest.approx(more.part_done())
-    else:
-        assert kept.part_done() == 1.0
+def test_progress_goes_by_what_is_done(kept):
+    now = kept.take('me', (LEFT, FREE))
+    taken = now.has('me')
+
+    if taken is None:
+        assert now == kept
+        return
+    assert 0 <= kept.part_done() == now.part_done() <= 1
+    more = now.finish('me')
+    assert now.part_done(1.0, taken.slice) == pytest.approx(more.part_done())
+    assert len(more.left()) == len(kept.left()) - 1
+    assert more.left() or more.part_done() == 1.0
 
 
 @given(halfway(), st.floats(0, 1), st.floats(0, 1))
 def test_progress_never_goes_back(kept, one, two):
+    now = kept.take('me', (LEFT, FREE))
+    taken = now.has('me')
+    if taken is None:
+        return
     low, high = sorted([one, two])
 
-    assert 0 <= kept.part_done(low) <= kept.part_done(high) <= 1
+    found = [now.part_done(each, taken.slice) for each in (low, high)]
+
+    assert 0 <= found[0] <= found[1] <= 1
+
+
+@given(halfway())
+def test_what_is_left_half_done_goes_first_and_is_to_be_emptied(kept):
+    now = kept.take('me', (LEFT, FREE))
+    taken = now.has('me')
+
+    if LEFT in kept.states:
+        assert taken.dirty
+        assert taken.slice == kept.slices[kept.states.index(LEFT)]
+    elif FREE in kept.states:
+        assert not taken.dirty
+        assert taken.slice == kept.free()[0]
+    else:
+        assert taken is None
+
+
+@given(halfway())
+def test_what_was_taken_is_clean_no_more(kept):
+    now = kept.take('me', (FREE,))
+    if now == kept:
+        return
+
+    again = now.give_back('me').take('me', (LEFT,))
+
+    assert again.has('me').dirty
+    assert now.take_back(now.workers()).workers() == frozenset()
+    assert now.give_back('somebody') == now == now.finish('somebody')
+
+
+def test_only_a_slice_that_is_free_is_cut():
+    kept = Slices('x', (Slice(0, 8, 5), Slice(8, 8, 4)))
+    pieces = (Slice(0, 4, 3), Slice(4, 4, 2))
+
+    cut = kept.cut(pieces)
+
+    assert cut.slices == (*pieces, Slice(8, 8, 4))
+    assert cut.states == (FREE, FREE, FREE)
+    taken = kept.take('me', (FREE,))
+    assert taken.cut(pieces) == taken
+    assert taken.give_back('me').cut(pieces) == taken.give_back('me')
 
 
 @given(halfway(), st.data())
@@ -167,7 +128,8 @@ def test_what_is_torn_is_not_read(kept, data):
         lambda inner: (
             st.lists(inner)
             | st.dictionaries(
-                st.sampled_from(['source', 'done', 'slices', 'x']), inner
+                st.sampled_from(['source', 'done', 'slices', 'owner', 'turn']),
+                inner,
             )
         ),
     )
@@ -183,31 +145,53 @@ def test_anything_else_is_not_read_or_makes_sense(value):
 @pytest.mark.parametrize(
     'change',
     [
-        {'done': 3},
-        {'done': -1},
-        {'done': True},
-        {'done': '1'},
+        {'turn': -1},
+        {'turn': True},
+        {'turn': '1'},
         {'slices': []},
-        {'slices': [[0, 0], [8, 1]]},
-        {'slices': [[8, -1]]},
-        {'slices': [[8]]},
+        {'slices': [[0, 0, ''], [8, 1, '']]},
+        {'slices': [[8, -1, '']]},
+        {'slices': [[8, 1]]},
+        {'slices': [[8, 1, 0]]},
         {'slices': [8]},
         {'slices': {'8': 1}},
         {'source': None},
+        {'owner': None},
     ],
 )
 def test_what_makes_no_sense_is_not_read(change):
-    kept = Slices('x', (Slice(0, 8, 1), Slice(8, 8, 0)), 1)
+    kept = Slices('x', (Slice(0, 8, 1), Slice(8, 8, 0)), (DONE, FREE))
     read = json.loads(slices.encode(kept))
 
     assert slices.decode(json.dumps({**read, **change})) is None
 
 
+def former(done, **changes):
+    """What a version wrote that knew nothing of several workers."""
+    known = {'source': 'x', 'done': done, 'slices': [[8, 1], [8, 0], [8, 1]]}
+    return slices.decode(json.dumps({**known, **changes}))
+
+
+def test_what_a_former_version_has_kept_is_read():
+    assert former(1).states == (DONE, LEFT, FREE)
+    assert former(0).states == (LEFT, FREE, FREE)
+    assert former(3).states == (DONE, DONE, DONE)
+    assert former(3).owner == ''
+    assert former(3).size == 24
+
+
+@pytest.mark.parametrize('done', [-1, 4, True, '1', None])
+def test_what_made_no_sense_is_not_read(done):
+    assert former(done) is None
+    assert former(1, slices=[[8]]) is None
+
+
 def test_progress_goes_by_data_and_without_any_by_slices():
     three = (Slice(0, 100, 10), Slice(100, 10, 10), Slice(110, 99, 0))
-    kept = Slices('x', three)
+    kept = Slices('x', three).take('me', (FREE,))
 
-    assert kept.part_done(0.5) == 0.25
-    assert kept.one_more().part_done() == 0.5
+    assert kept.part_done(0.5, three[0]) == 0.25
+    assert kept.finish('me').part_done() == 0.5
     empty = Slices('x', tuple(dataclasses.replace(s, data=0) for s in three))
-    assert empty.one_more().part_done() == pytest.approx(1 / 3)
+    empty = empty.take('me', (FREE,)).finish('me')
+    assert empty.part_done() == pytest.approx(1 / 3)

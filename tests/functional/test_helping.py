@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents on several nodes write one copy, and any of them may die."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from glance_rawstore import crew
+from glance_rawstore import raw_pool
+from glance_rawstore import resuming
+from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.slices import Slices
+from tests import images
+from tests.cloud import Cloud
+from tests.functional import agents
+from tests.functional.agents import Agent
+from tests.functional.support import Pool
+from tests.functional.support import Tenant
+from tests.functional.support import await_true
+from tests.functional.support import sha512
+from tests.functional.support import throttled
+
+MIB = 1 << 20
+NODES = 3
+QUICK = {
+    'slice_size': 8,
+    'lease_duration': 6,
+    'reconcile_interval': 1,
+    'reap_interval': 2,
+    'retry_delay': 1,
+    'max_conversions': 1,
+    'conversion_workers': 4,
+    'convert_staged': 'never',
+}
+#: Bytes a second that each client may read of an original.
+RATE = 6 * MIB
+
+
+@pytest.fixture(scope='module')
+def large_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of twelve slices, each of which takes more than a second."""
+    contents = images.Contents(size=1024 * MIB, data=96 * MIB)
+    return images.qcow2(tmp_path_factory.mktemp('large'), contents=contents)
+
+
+@pytest.fixture
+def nodes(cloud: Cloud, tmp_path: Path) -> Iterator[list[Agent]]:
+    """As many nodes, each with an agent, slots and a log of its own."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(_node(stack, cloud, tmp_path, f'node-{n}'))
+            for n in range(NODES)
+        ]
+
+
+def _node(
+    stack: contextlib.ExitStack, cloud: Cloud, directory: Path, name: str
+) -> Agent:
+    conf = stack.enter_context(
+        agents.configured(cloud, directory, name, **QUICK)
+    )
+    return Agent(cloud, conf.parent, conf)
+
+
+def begun(tenant: Tenant, pool: Pool, image: Path) -> str:
+    """An image of which all nodes write the copy; its id."""
+    image_id = tenant.import_file(image)
+    throttled(tenant.cloud, image_id, RATE)
+    tenant.images.update(image_id, raw_cache='true')
+    await_true(
+        lambda: len(known(pool, image_id).workers()) == NODES,
+        'all of them write it',
+    )
+    return image_id
+
+
+def known(pool: Pool, image_id: str) -> Slices:
+    """What has become of the slices of a ``.part``."""
+    with raw_pool.RawPool.open(pool.settings) as opened:
+        rbd_id = opened.rbd_id(raw_copy.part_name(image_id))
+        found = resuming.saved(opened, rbd_id) if rbd_id else None
+    return found or Slices('', ())
+
+
+def role(nodes: list[Agent], image_id: str, owner: bool) -> Agent:
+    """The node that makes the copy, or one that helps."""
+    makes = f'Image {image_id}: making its raw copy'
+    return next(n for n in nodes if (makes in n.log()) is owner)
+
+
+def check(tenant: Tenant, pool: Pool, image: Path, image_id: str) -> None:
+    """There is one copy, of every byte; and nothing else."""
+
+    def active() -> bool:
+        row = tenant.locations(image_id).get('raw')
+        return bool(row) and row['metadata']['status'] == 'active'
+
+    await_true(active, f'{image_id} has its copy', 90)
+    assert pool.names() == [f'{image_id}_raw']
+    subprocess.run(
+        ['qemu-img', 'compare', image, pool.node(image_id)],
+        check=True,
+        capture_output=True,
+    )
+    assert tenant.download_sha512(image_id) == sha512(image)
+    assert tenant.await_copy_task(image_id)['status'] == 'success'
+    assert agents.known_attempts(pool) == {}
+    with raw_pool.RawPool.open(pool.settings) as opened:
+        assert crew.offered(opened.ioctx) == {}
+
+
+def test_a_helper_that_is_killed_does_no_harm(
+    cloud: Cloud, pool: Pool, nodes: list[Agent], large_image: Path
+) -> None:
+    tenant = Tenant(cloud)
+    started = time.monotonic()
+    image_id = begun(tenant, pool, large_image)
+
+    role(nodes, image_id, owner=False).kill()
+
+    check(tenant, pool, large_image, image_id)
+    print(f'{time.monotonic() - started:.1f} s')
+    said = role(nodes, image_id, owner=True).log()
+    assert 'not heard of any more' in said
+    assert any('helped with its raw copy' in node.log() for node in nodes)
+
+
+def test_others_go_on_when_who_makes_the_copy_is_killed(
+    cloud: Cloud, pool: Pool, nodes: list[Agent], large_image: Path
+) -> None:
+    tenant = Tenant(cloud)
+    image_id = begun(tenant, pool, large_image)
+    before = known(pool, image_id)
+
+    role(nodes, image_id, owner=True).kill()
+
+    check(tenant, pool, large_image, image_id)
+    task = tenant.await_copy_task(image_id)
+    assert task['result']['resumed_at_percent'] >= 100 * before.part_done() - 1
+    assert any('going on with its raw copy' in node.log() for node in nodes)

@@ -25,7 +25,11 @@ _SIZE = 'size'
 _META = 'metadata_'
 _CREATED = 'create_timestamp'
 _SNAPSHOT = 'snapshot_'
-_META_KEYS = (raw_copy.META_BYTES_USED, raw_copy.META_PROGRESS)
+_META_KEYS = (
+    raw_copy.META_BYTES_USED,
+    raw_copy.META_PROGRESS,
+    raw_copy.META_COMMITTED,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +40,15 @@ class Header:
     :param snapshots: whether it has any
     :param bytes_used: None where the commit has not noted it
     :param progress: of a ``.part``, in percent; None where none is noted
-    :param created: when the image was created, in seconds since the epoch
+    :param committed: when a copy became active, in seconds since the epoch;
+        0 where that is not noted
     """
 
     size: int
     snapshots: bool
     bytes_used: int | None
     progress: int | None
-    created: float = 0.0
+    committed: float = 0.0
 
 
 def ids(ioctx: Any, names: Iterable[str]) -> dict[str, str]:
@@ -67,7 +72,7 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
     :param rbd_id: its internal id
     :raises CephUnavailable: the cluster does not answer
     """
-    keys = (_SIZE, _CREATED, *(_META + key for key in _META_KEYS))
+    keys = (_SIZE, *(_META + key for key in _META_KEYS))
     try:
         with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
             found, _ = ioctx.get_omap_vals_by_keys(operation, keys)
@@ -79,10 +84,14 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
         return None
     if _SIZE not in values:
         return None
-    used, progress = (_number(values.get(_META + key)) for key in _META_KEYS)
-    size = struct.unpack_from('<Q', values[_SIZE])[0]
-    made = _time(values.get(_CREATED)) or 0.0
-    return Header(size, has_snapshots, used, progress, made)
+    used, progress, committed = (values.get(_META + key) for key in _META_KEYS)
+    return Header(
+        size=struct.unpack_from('<Q', values[_SIZE])[0],
+        snapshots=has_snapshots,
+        bytes_used=_number(used),
+        progress=_number(progress),
+        committed=_seconds(committed),
+    )
 
 
 def created(ioctx: Any, rbd_id: str) -> float | None:
@@ -189,3 +198,10 @@ def _number(value: bytes | None) -> int | None:
         return None if value is None else int(value)
     except ValueError:
         return None
+
+
+def _seconds(value: bytes | None) -> float:
+    try:
+        return float(value or 0)
+    except ValueError:
+        return 0.0

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who downloads an original that may get a copy, kept where all nodes see it.
+"""What consumers were shown and download, kept where all nodes see it.
 
-Nova and Cinder look at an image again when they have its bytes. So whoever has
-begun to download the original must go on being shown the original, though the
-copy has become active since, by whichever worker.
-
+What these notes are for is told in :mod:`glance_rawstore.lifecycle.shown`.
 One object in the raw pool, :data:`OBJECT`, with an entry for each consumer and
-image in its omap, written once for a download. Entries are removed by the
-agent when they are older than :data:`KEPT`.
+image in its omap. Entries are removed by the agent when they are older than
+:data:`shown.KEPT`.
 """
 
 import hashlib
@@ -15,11 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from glance_rawstore import omap
+from glance_rawstore.lifecycle import shown
 
 #: Name of the object.
 OBJECT = 'glance_rawstore.downloads'
-#: Seconds for which a consumer goes on being shown the original.
-KEPT = 6 * 3600.0
 
 _TABLE = omap.Table(OBJECT)
 
@@ -30,29 +26,34 @@ def _key(image_id: str, consumer: str) -> str:
     return f'{image_id}/{digest[:32]}'
 
 
-def note(ioctx: Any, image_id: str, consumer: str, now: float) -> None:
-    """Note that a consumer begins to download an image's original.
+def note(
+    ioctx: Any, image_id: str, consumer: str, what: shown.Note, now: float
+) -> None:
+    """Note something of a consumer and an image, in place of what there was.
 
-    :param consumer: id of the request for which it does
+    :param consumer: id of the request for which it asks, or another name
     :param now: seconds since the epoch
     :raises NoSpace: the pool is full, and this would be its first entry
     :raises CephUnavailable: the cluster does not answer
     """
-    _TABLE.write(ioctx, _key(image_id, consumer), f'{now:.0f}'.encode())
+    _TABLE.write(ioctx, _key(image_id, consumer), shown.encode(what, now))
 
 
-def noted(ioctx: Any, image_id: str, consumer: str, now: float) -> bool:
-    """Whether a consumer has begun to, not longer than :data:`KEPT` ago.
+def noted(
+    ioctx: Any, image_id: str, consumer: str, now: float
+) -> shown.Note | None:
+    """What was noted of a consumer, not longer than :data:`shown.KEPT` ago.
 
+    :param now: seconds since the epoch
     :raises CephUnavailable: the cluster does not answer
     """
     key = _key(image_id, consumer)
     found = _TABLE.read(ioctx, (key,)).get(key)
-    return found is not None and not _is_old(found, now)
+    return None if found is None else shown.decode(found, now)
 
 
 def forget_old(ioctx: Any, now: float) -> int:
-    """Remove what is older than :data:`KEPT`; how many entries these were.
+    """Remove what is too old; how many entries these were.
 
     :raises CephUnavailable: the cluster does not answer
     """
@@ -63,11 +64,4 @@ def forget_old(ioctx: Any, now: float) -> int:
 
 
 def _old(entries: dict[str, bytes], now: float) -> Iterator[str]:
-    return (key for key, value in entries.items() if _is_old(value, now))
-
-
-def _is_old(value: bytes, now: float) -> bool:
-    try:
-        return now - float(value) > KEPT
-    except ValueError:
-        return True
+    return (k for k, v in entries.items() if shown.decode(v, now) is None)

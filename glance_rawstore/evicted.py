@@ -3,6 +3,9 @@
 
 One object, :data:`OBJECT`, with an entry in its omap for each image whose
 copy was evicted, until there is one again, or none is wished for any more.
+
+Beside them lie the traces of all copies that have gone lately, whatever made
+them go: whoever looks for a copy in vain reads both at once.
 """
 
 from collections.abc import Iterable
@@ -11,11 +14,15 @@ from typing import Any
 from glance_rawstore import omap
 from glance_rawstore.lifecycle import evicted
 from glance_rawstore.lifecycle.evicted import Evicted
+from glance_rawstore.lifecycle.shown import KEPT
+from glance_rawstore.lifecycle.shown import Gone
 
 #: Name of the object.
 OBJECT = 'glance_rawstore.evicted'
 
 _TABLE = omap.Table(OBJECT)
+#: What the keys of traces begin with; the others are ids of images.
+_GONE = 'gone/'
 
 
 def read(ioctx: Any, image_id: str) -> Evicted | None:
@@ -43,8 +50,12 @@ def read_all(ioctx: Any) -> dict[str, Evicted]:
 
 
 def _decoded(entries: dict[str, bytes]) -> dict[str, Evicted]:
-    """Entries as they were written; what cannot be read is left out."""
-    decoded = ((k, evicted.decode(value)) for k, value in entries.items())
+    """Evictions as they were written; what cannot be read is left out."""
+    decoded = (
+        (key, evicted.decode(value))
+        for key, value in entries.items()
+        if not key.startswith(_GONE)
+    )
     return {key: value for key, value in decoded if value is not None}
 
 
@@ -74,3 +85,53 @@ def forget(ioctx: Any, image_id: str) -> None:
     :raises CephUnavailable: the cluster does not answer
     """
     _TABLE.remove(ioctx, image_id)
+
+
+def leave_trace(ioctx: Any, image_id: str, now: float) -> None:
+    """Leave a trace of a copy that goes, before anything is done to it.
+
+    :param now: seconds since the epoch
+    :raises NoSpace: the pool is full, and this would be its first entry
+    :raises CephUnavailable: the cluster does not answer
+    """
+    _TABLE.write(ioctx, f'{_GONE}{image_id}', f'{now:.6f}'.encode())
+
+
+def read_why(
+    ioctx: Any, image_id: str, now: float
+) -> tuple[Evicted | None, Gone | None]:
+    """Why an image has no copy: was it evicted, and has it gone lately?
+
+    :param now: seconds since the epoch
+    :returns: its eviction, and the trace of the last copy that has gone
+    :raises CephUnavailable: the cluster does not answer
+    """
+    trace = f'{_GONE}{image_id}'
+    found = _TABLE.read(ioctx, (image_id, trace))
+    gone = _gone(found[trace], now) if trace in found else None
+    return _decoded(found).get(image_id), gone
+
+
+def _gone(value: bytes, now: float) -> Gone | None:
+    """Read a trace; None for one that is too old, or something else."""
+    try:
+        gone = Gone(value.decode(), now - float(value))
+    except ValueError:
+        return None
+    return gone if gone.age <= KEPT else None
+
+
+def forget_traces(ioctx: Any, now: float) -> int:
+    """Remove the old traces; how many these were.
+
+    :param now: seconds since the epoch
+    :raises CephUnavailable: the cluster does not answer
+    """
+    old = [
+        key
+        for key, value in _TABLE.read_all(ioctx).items()
+        if key.startswith(_GONE) and _gone(value, now) is None
+    ]
+    for key in old:
+        _TABLE.remove(ioctx, key)
+    return len(old)

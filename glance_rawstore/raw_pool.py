@@ -10,6 +10,7 @@ and those of :mod:`glance_rawstore.removal`.
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -181,6 +182,8 @@ class RawPool(Removal):
                     for key in (raw_copy.META_PROGRESS, raw_copy.META_SLICES):
                         with contextlib.suppress(KeyError):  # never written
                             image.metadata_remove(key)
+                    now = f'{time.time():.6f}'
+                    image.metadata_set(raw_copy.META_COMMITTED, now)
                 self._rbd.rename(self.ioctx, part, final)
         except exceptions.NotFound as exc:
             raise exceptions.Cancelled() from exc

@@ -20,6 +20,7 @@ from typing import Any
 
 from glance_rawstore import ceph
 from glance_rawstore import directory
+from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import rbd_image
@@ -81,12 +82,22 @@ class Removal(RbdPool):
         rbd_id = self._named(name)
         if rbd_id is None:
             return None
+        self._leave_trace(name)
         try:
             with ceph.translated():
                 self._rbd.trash_move(self.ioctx, name, 0)
         except exceptions.NotFound:
             return None
         return rbd_id
+
+    def _leave_trace(self, name: str) -> None:
+        """Tell the raw view, if somebody may have been shown that image."""
+        image_id = raw_copy.copy_of(name)
+        if image_id is None:
+            return
+        # A full pool must not keep copies from going.
+        with contextlib.suppress(exceptions.NoSpace):
+            evicted.leave_trace(self.ioctx, image_id, time.time())
 
     def in_use(self, rbd_id: str) -> bool:
         """Whether clones need an RBD image, which may be in the trash.

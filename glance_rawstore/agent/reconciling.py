@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from glance_rawstore import downloads
+from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore.agent import plan
@@ -106,5 +107,6 @@ def reconcile(
             LOG.warning('The budget cannot be kept to: %s', exc)
         with contextlib.suppress(exceptions.RawStoreError):
             downloads.forget_old(pool.ioctx, time.time())
+            evicted.forget_traces(pool.ioctx, time.time())
     random.shuffle(wanted)
     return wanted, failed

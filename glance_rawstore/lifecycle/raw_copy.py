@@ -38,6 +38,8 @@ META_PROGRESS = META_PREFIX + 'progress'
 META_SLICES = META_PREFIX + 'slices'
 #: Cookie of the lease of who makes it, or made it.
 META_WORKER = META_PREFIX + 'worker'
+#: When it became active, in seconds since the epoch.
+META_COMMITTED = META_PREFIX + 'committed'
 
 _NAME = re.compile(
     r'(?P<image_id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Look copies up in Ceph for an API that answers many requests."""
 
-import contextlib
 import time
 from collections.abc import Collection, Iterable, Iterator
 
@@ -18,15 +17,15 @@ from glance_rawstore import stores
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 from glance_rawstore.lifecycle.attempts import UNFINISHED
+from glance_rawstore.lifecycle.evicted import Evicted
+from glance_rawstore.lifecycle.shown import Gone
+from glance_rawstore.lifecycle.shown import Note
 from glance_rawstore.raw_view.counting import Counter
 from glance_rawstore.raw_view.representation import Copy
 from glance_rawstore.raw_view.shared_pool import SharedPool
 
 #: Seconds for which what is in the trash is remembered.
 TRASH_AGE = 2.0
-#: Seconds for which a copy is young: it may have been made for long, and then
-#: become active while somebody downloads the original.
-YOUNG = 2 * downloads.KEPT
 #: Headers of active copies that are remembered; some 200 bytes each.
 REMEMBERED = 50_000
 
@@ -58,16 +57,16 @@ class Window:
 
     def look(
         self, image_ids: Collection[str], trash: bool
-    ) -> list[tuple[str, Copy]]:
-        """The copies of these images; none when Ceph does not answer.
+    ) -> list[tuple[str, Copy]] | None:
+        """The copies of these images.
 
         :param trash: look for those in the trash as well, as for tenants
-        :returns: (image id, copy without its weight) of each
+        :returns: (image id, copy without its weight) of each; None when Ceph
+            does not answer
         """
-        found = self.shared.read(
+        return self.shared.read(
             lambda pool: list(self._look(pool, set(image_ids), trash))
         )
-        return found or []
 
     def failed(self, image_ids: Iterable[str]) -> set[str] | None:
         """Those of these images whose last attempt at a copy has failed.
@@ -93,24 +92,39 @@ class Window:
             lambda pool: set(evicted.read_some(pool.ioctx, image_ids))
         )
 
-    def downloading(self, image_id: str, consumer: str) -> None:
-        """Note that a consumer begins to download an image's original."""
+    def why(self, image_id: str) -> tuple[Evicted | None, Gone | None] | None:
+        """Why an image has no copy: its eviction, and the last that went.
 
-        def note(pool: raw_pool.RawPool) -> None:
-            with contextlib.suppress(exceptions.NoSpace):
+        :returns: None when Ceph does not answer
+        """
+        return self.shared.read(
+            lambda pool: evicted.read_why(pool.ioctx, image_id, time.time())
+        )
+
+    def note(self, image_id: str, consumer: str, what: Note) -> bool:
+        """Note something of a consumer; whether that went well."""
+
+        def write(pool: raw_pool.RawPool) -> bool:
+            try:
                 now = time.time()
-                downloads.note(pool.ioctx, image_id, consumer, now)
+                downloads.note(pool.ioctx, image_id, consumer, what, now)
+            except exceptions.NoSpace:
+                return False
+            return True
 
-        self.shared.read(note)
+        return bool(self.shared.read(write))
 
-    def is_downloading(self, image_id: str, consumer: str) -> bool:
-        """Whether a consumer has begun to, when there was no copy."""
+    def noted(self, image_id: str, consumer: str) -> tuple[Note | None] | None:
+        """What was noted of a consumer, in a tuple.
 
-        def noted(pool: raw_pool.RawPool) -> bool:
+        :returns: None when Ceph does not answer
+        """
+
+        def read(pool: raw_pool.RawPool) -> tuple[Note | None]:
             now = time.time()
-            return downloads.noted(pool.ioctx, image_id, consumer, now)
+            return (downloads.noted(pool.ioctx, image_id, consumer, now),)
 
-        return bool(self.shared.read(noted))
+        return self.shared.read(read)
 
     def being_made(self, image_id: str) -> bool:
         """Whether a living worker makes a copy of this image now."""
@@ -187,7 +201,8 @@ class Window:
             bytes_used=header.bytes_used,
             progress=header.progress,
             node_weights=self._options.node_weights,
-            new=time.time() - header.created < YOUNG,
+            committed=header.committed,
+            age=time.time() - header.committed,
         )
 
 

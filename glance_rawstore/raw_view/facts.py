@@ -3,7 +3,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -16,12 +16,26 @@ from glance_rawstore import stores
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle.shown import Gone
+from glance_rawstore.lifecycle.shown import Note
 from glance_rawstore.raw_view.copies import Window
 from glance_rawstore.raw_view.representation import Copy
 from glance_rawstore.raw_view.representation import Wish
 
 #: Statuses of images that may still get a copy.
 _HOPEFUL = frozenset({'queued', 'saving', 'uploading', 'importing', 'active'})
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What there is of an image in Ceph.
+
+    :param away: None if all raw stores were seen; else for how many seconds
+        one of them has been away, as far as this worker knows
+    """
+
+    copies: list[Copy]
+    away: float | None = None
 
 
 class Facts:
@@ -65,27 +79,43 @@ class Facts:
     def copies(
         self, images: Iterable[Mapping[str, Any]], trash: bool = False
     ) -> dict[str, list[Copy]]:
-        """The copies of images, by image id.
+        """The copies of images, by image id; none where Ceph is away.
 
         :param images: as Glance shows them
         :param trash: look for those in the trash as well
         """
-        images = list(images)
+        return self._look(list(images), trash)[0]
+
+    def seen(self, image: Mapping[str, Any]) -> Seen:
+        """The copies of one image, and whether all of them were seen.
+
+        :param image: as Glance shows it
+        """
+        copies, away = self._look([image], trash=False)
+        return Seen(copies[image['id']], away)
+
+    def seen_of(self, image: Image) -> Seen:
+        """The same of an image that :meth:`image` has given."""
+        # Last, as a property may be named so.
+        return self.seen({**image.properties, 'id': image.image_id})
+
+    def _look(
+        self, images: Sequence[Mapping[str, Any]], trash: bool
+    ) -> tuple[dict[str, list[Copy]], float | None]:
         found: dict[str, list[Copy]] = {image['id']: [] for image in images}
+        away: float | None = None
         for window, usual in self.windows.values():
             weights = {image['id']: _weight(image, usual) for image in images}
-            for image_id, copy in window.look(weights, trash):
+            copies = window.look(weights, trash)
+            if copies is None:
+                seconds = window.shared.away
+                away = seconds if away is None else min(away, seconds)
+            for image_id, copy in copies or ():
                 weight = weights[image_id]
                 found[image_id].append(
                     dataclasses.replace(copy, weight=weight)
                 )
-        return found
-
-    def copies_of(self, image: Image) -> list[Copy]:
-        """The copies of an image that :meth:`image` has given."""
-        # Last, as a property may be named so.
-        shown = {**image.properties, 'id': image.image_id}
-        return self.copies([shown])[image.image_id]
+        return found, away
 
     def being_made(self, image_id: str) -> bool:
         """Whether a living worker makes a copy of this image now."""
@@ -117,39 +147,56 @@ class Facts:
         for copy in copies:
             self.windows[copy.store][0].counter.used(image_id, consumer)
 
-    def downloading(self, image: Image, consumer: str) -> None:
-        """Note that a consumer begins to download an image's original.
-
-        Of one that shall have a copy: of others none comes meanwhile.
-        """
+    def wanted(self, image: Image) -> bool:
+        """Whether an image shall have a copy."""
         shown = {
             **image.properties,
             'status': image.status,
             'disk_format': image.disk_format,
             'container_format': image.container_format,
         }
-        if consumer and self._is_wanted(shown):
-            for window, _usual in self.windows.values():
-                window.downloading(image.image_id, consumer)
+        return self._is_wanted(shown)
 
-    def for_consumer(
-        self, image_id: str, copies: list[Copy], consumer: str
-    ) -> list[Copy]:
-        """What a consumer may be shown: not what came while it downloads."""
-        if not consumer or not any(copy.new for copy in copies):
-            return copies
-        windows = [window for window, _usual in self.windows.values()]
-        if any(
-            window.is_downloading(image_id, consumer) for window in windows
-        ):
-            return []
-        return copies
+    def why(self, image_id: str) -> tuple[list[str], list[Gone]] | None:
+        """Why an image has no active copy.
 
-    def asked(self, image_id: str) -> None:
-        """Note that a consumer wants an image's copy, if it was evicted."""
-        for window, _usual in self.windows.values():
-            if window.evicted([image_id]):
-                window.counter.asked(image_id)
+        :returns: names of the stores from which it was evicted, and traces
+            of the copies that have gone; None when no store answers
+        """
+        answers = {
+            name: found
+            for name, (window, _usual) in self.windows.items()
+            if (found := window.why(image_id)) is not None
+        }
+        if self.windows and not answers:
+            return None
+        evictions = [n for n, (one, _) in answers.items() if one is not None]
+        traces = [gone for _, gone in answers.values() if gone is not None]
+        return evictions, traces
+
+    def note(self, image_id: str, consumer: str, what: Note) -> bool:
+        """Note something of a consumer; whether that went well."""
+        return self._notes.note(image_id, consumer, what)
+
+    def noted(self, image_id: str, consumer: str) -> tuple[Note | None] | None:
+        """What was noted of a consumer, in a tuple.
+
+        :returns: None when Ceph does not answer
+        """
+        return self._notes.noted(image_id, consumer)
+
+    @property
+    def _notes(self) -> Window:
+        """The pool with the notes: the same one for all workers."""
+        return self.windows[min(self.windows)][0]
+
+    def asked(self, image_id: str, names: Iterable[str]) -> None:
+        """Note that a consumer wants an image's copy.
+
+        :param names: of the stores from which it was evicted
+        """
+        for name in names:
+            self.windows[name][0].counter.asked(image_id)
 
     def _is_wanted(self, image: Mapping[str, Any]) -> bool:
         if not self.windows or image.get('status') not in _HOPEFUL:

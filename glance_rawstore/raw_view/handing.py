@@ -6,23 +6,30 @@ given is what :func:`representation.chosen` decides on. Lists hand nothing
 out: nobody clones from one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import webob
+import webob.exc
 
 from glance_rawstore import exceptions
 from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle.shown import Answer
+from glance_rawstore.raw_view import callers
 from glance_rawstore.raw_view import raw_file
 from glance_rawstore.raw_view import representation
 from glance_rawstore.raw_view.facts import Facts
+from glance_rawstore.raw_view.facts import Seen
+from glance_rawstore.raw_view.promises import Promises
+from glance_rawstore.raw_view.promises import Why
 from glance_rawstore.raw_view.representation import Copy
 from glance_rawstore.raw_view.routes import Kind
 
-#: By which Nova and Cinder are known in all calls for one server or volume:
-#: the id of the request that their own user made (``global_request_id``).
-_CONSUMER = 'X-OpenStack-Request-ID'
-#: Characters of it that are looked at.
-_LENGTH = 64
+#: For who was shown a raw copy, perhaps, that is not there any more.
+LOOK_AGAIN = (
+    'The raw copy of image %s has gone, or cannot be reached. Ask for the '
+    'image again, and for its data then.'
+)
 
 
 class Handing:
@@ -42,6 +49,7 @@ class Handing:
         self._ask = ask
         self._facts = facts
         self._node = node
+        self._promises = Promises(facts, self._active)
 
     def to(
         self, request: webob.Request, kind: Kind, image_id: str
@@ -53,18 +61,21 @@ class Handing:
             return self._locations(request, image_id)
         return self._file(request, image_id)
 
+    def _active(self, copies: Iterable[Copy]) -> list[Copy]:
+        """Those to show of an image of which there may be any."""
+        return representation.active(copies, self._node)
+
     def _image(self, request: webob.Request) -> webob.Response:
         answer = self._ask(request)
         if answer.status_int != 200:
             return answer
         image = answer.json
-        copies = self._facts.for_consumer(
-            image['id'],
-            self._facts.copies([image])[image['id']],
-            _consumer(request),
-        )
-        shown = image.get('status'), image.get('disk_format')
-        self._note(request, image['id'], shown, copies)
+        copies: Sequence[Copy] = []
+        if representation.may_have_copy(
+            image.get('status'), image.get('disk_format')
+        ):
+            seen = self._facts.seen(image)
+            copies = self._shown(request, image['id'], seen)
         answer.json = representation.for_service(image, copies, self._node)
         return answer
 
@@ -79,81 +90,104 @@ class Handing:
             # Deleted since; what it was cannot be told any more.
             answer.json = []
             return answer
-        copies = self._copies(request, image)
-        shown = image.status, image.disk_format
-        self._note(request, image.image_id, shown, copies)
+        copies: Sequence[Copy] = []
+        if _may_have_copy(image):
+            seen = self._facts.seen_of(image)
+            copies = self._shown(request, image.image_id, seen)
         answer.json = representation.locations_for_service(
-            *shown, answer.json, copies, self._node
+            image.status, image.disk_format, answer.json, copies, self._node
         )
         return answer
 
-    def _file(self, request: webob.Request, image_id: str) -> webob.Response:
-        """The raw bytes, to a caller whom Glance would give the original.
+    def _shown(
+        self, request: webob.Request, image_id: str, seen: Seen
+    ) -> Sequence[Copy]:
+        """The copies that a consumer is shown; have it counted."""
+        consumer = callers.consumer(request.environ)
+        answer, why = self._promises.show(image_id, seen, consumer)
+        copies = seen.copies if answer is Answer.RAW else []
+        self._count(request, image_id, seen, copies, why)
+        return copies
 
-        Glance is asked for the whole original, which it does not begin to
-        read; a range would be one of the original's.
-        """
-        asked = request.copy()
-        for header in ('Range', 'Content-Range', 'If-Range'):
-            asked.headers.pop(header, None)
-        image = self._facts.image(image_id)
-        if image is None:
-            return self._ask(request)
-        copies = self._copies(request, image)
-        shown = image.status, image.disk_format
-        raw = representation.chosen(*shown, copies, self._node)
-        answer = self._ask(asked if raw else request)
-        if answer.status_int in (200, 206):
-            self._note(request, image.image_id, shown, copies)
-            if not raw:
-                self._facts.downloading(image, _consumer(request))
-        if not raw or answer.status_int != 200:
-            return answer
-        return self._replaced(request, answer, raw[0], image.image_id)
-
-    def _copies(self, request: webob.Request, image: Image) -> list[Copy]:
-        return self._facts.for_consumer(
-            image.image_id, self._facts.copies_of(image), _consumer(request)
-        )
-
-    def _note(
+    def _count(
         self,
         request: webob.Request,
         image_id: str,
-        shown: tuple[str | None, str | None],
-        copies: Sequence[Copy],
+        seen: Seen,
+        given: Sequence[Copy],
+        why: Why,
     ) -> None:
-        """Have it counted that somebody is given an image.
+        """Have it counted that somebody is given an image."""
+        if given:
+            consumer = callers.consumer(request.environ)
+            raw = self._active(given)
+            self._facts.used(image_id, raw, consumer.request_id)
+        elif not seen.copies:
+            self._facts.asked(image_id, why.evicted)
 
-        :param shown: its status and disk format
-        """
-        if raw := representation.chosen(*shown, copies, self._node):
-            self._facts.used(image_id, raw, _consumer(request))
-        elif not copies and representation.may_have_copy(*shown):
-            self._facts.asked(image_id)
+    def _file(self, request: webob.Request, image_id: str) -> webob.Response:
+        """The bytes of what the caller was shown, if Glance gives him any."""
+        image = self._facts.image(image_id)
+        if image is None or not _may_have_copy(image):
+            return self._ask(request)
+        seen = self._facts.seen_of(image)
+        consumer = callers.consumer(request.environ)
+        which, why = self._promises.give(image.image_id, seen, consumer)
+        raw = which is Answer.RAW
+        answer = self._ask(_whole(request) if raw else request)
+        if answer.status_int not in (200, 206):
+            return answer
+        copies = seen.copies if raw else []
+        self._count(request, image.image_id, seen, copies, why)
+        if raw:
+            return self._replaced(request, answer, image, copies)
+        if which is Answer.NEITHER:
+            return _look_again(answer, image.image_id)
+        self._promises.given_original(image, seen, consumer)
+        return answer
 
     def _replaced(
         self,
         request: webob.Request,
         answer: webob.Response,
-        copy: Copy,
-        image_id: str,
+        image: Image,
+        copies: Sequence[Copy],
     ) -> webob.Response:
+        """The raw bytes, in the place of an original that is not read."""
+        copy = self._active(copies)[0]
         window, _weight = self._facts.windows[copy.store]
         try:
-            file = raw_file.RawFile.open(window.store.rbd, image_id)
+            file = raw_file.RawFile.open(window.store.rbd, image.image_id)
         except exceptions.RawStoreError:
-            # Gone since we looked: the original, as asked for.
-            _close(answer)
-            return self._ask(request)
+            # Gone since we looked.
+            return _look_again(answer, image.image_id)
         _close(answer)
         if request.range and request.range.start < -file.size:
             request.range = None  # the last bytes, and more: all of them
         return raw_file.response(file)
 
 
-def _consumer(request: webob.Request) -> str:
-    return str(request.headers.get(_CONSUMER, ''))[:_LENGTH]
+def _may_have_copy(image: Image) -> bool:
+    return representation.may_have_copy(image.status, image.disk_format)
+
+
+def _whole(request: webob.Request) -> webob.Request:
+    """The same for the whole original, which Glance does not begin to read.
+
+    A range would be one of the original's.
+    """
+    asked = request.copy()
+    for header in ('Range', 'Content-Range', 'If-Range'):
+        asked.headers.pop(header, None)
+    return asked
+
+
+def _look_again(answer: webob.Response, image_id: str) -> Any:
+    """Refuse what Glance would give; Nova and Cinder try again."""
+    _close(answer)
+    return webob.exc.HTTPServiceUnavailable(
+        explanation=LOOK_AGAIN % image_id, headers={'Retry-After': '1'}
+    )
 
 
 def _close(answer: webob.Response) -> None:

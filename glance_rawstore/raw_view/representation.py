@@ -17,6 +17,7 @@ disk from there (``nova.virt.libvirt.imagebackend.Rbd._get_parent_pool``).
 
 import dataclasses
 import enum
+import math
 import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -60,8 +61,10 @@ class Copy:
     :param size: virtual size in bytes
     :param bytes_used: None where it is not known
     :param progress: of a pending copy, in percent; None where not known
-    :param new: somebody may have begun to download the original before it
-        was active
+    :param committed: when it became active, in seconds since the epoch; 0
+        where that is not noted, or it is not
+    :param age: seconds for which it has been active; less than 0 where
+        clocks differ
     :param node_weights: weights that hold on single nodes only
     """
 
@@ -73,7 +76,8 @@ class Copy:
     progress: int | None = None
     weight: int = 0
     node_weights: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    new: bool = False
+    committed: float = 0.0
+    age: float = math.inf
 
     @property
     def location(self) -> dict[str, Any]:
@@ -114,12 +118,22 @@ def chosen(
     """
     if not may_have_copy(status, disk_format):
         return []
-    active = [c for c in copies if c.status is states.Status.ACTIVE]
+    return active(copies, node)
+
+
+def active(copies: Iterable[Copy], node: str | None) -> list[Copy]:
+    """Those that may be shown of an image of which there may be any.
+
+    :param copies: those whose bytes can be read in Ceph
+    :param node: name of the node, for its own weights
+    :returns: heaviest first
+    """
+    found = [c for c in copies if c.status is states.Status.ACTIVE]
     # All of one size, that of the guest's disk, or something is wrong.
-    if len({copy.size for copy in active}) != 1:
+    if len({copy.size for copy in found}) != 1:
         return []
     return sorted(
-        active,
+        found,
         key=lambda copy: selection.weight(copy.location, node),
         reverse=True,
     )

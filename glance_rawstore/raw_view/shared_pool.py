@@ -54,6 +54,13 @@ class SharedPool:
         self._open = contextlib.ExitStack()
         self._pool: raw_pool.RawPool | None = None
         self._closed_until = 0.0
+        self._away_since: float | None = None
+
+    @property
+    def away(self) -> float:
+        """Seconds for which Ceph has not answered; 0 while it does."""
+        since = self._away_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def read(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
         """Read something; None when Ceph does not answer."""
@@ -92,8 +99,11 @@ class SharedPool:
             )
             self._answers = False
             self._closed_until = time.monotonic() + PAUSE
+            if self._away_since is None:
+                self._away_since = time.monotonic()
             return None
         self._answers, self._closed_until = True, 0.0
+        self._away_since = None
         return found
 
     def _connected(self) -> raw_pool.RawPool:

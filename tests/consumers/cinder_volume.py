@@ -15,7 +15,6 @@ from cinder import objects
 objects.register_all()
 
 # ruff: noqa: E402
-import cinder.image.image_utils
 import cinder.privsep
 from cinder import context
 from cinder import utils
@@ -23,6 +22,7 @@ from cinder.common import config  # noqa: F401, registers options
 from cinder.db import api as db
 from cinder.db import migration
 from cinder.image import glance
+from cinder.image import image_utils
 from cinder.volume import configuration
 from cinder.volume import manager
 from cinder.volume import volume_utils
@@ -108,6 +108,27 @@ def clone(user: Mapping[str, str], image_id: str) -> tuple[str, bool]:
     volume = _volume(caller, 1)
     _, cloned = _driver.clone_image(caller, volume, location, image, service)
     return str(volume.name), bool(cloned)
+
+
+def fetch(user: Mapping[str, str], image_id: str, size: int = 1) -> str:
+    """Make a volume from an image that cannot be cloned; return its name.
+
+    As the flow does then (``CreateVolumeFromSpecTask``, cinder 29).
+    """
+    caller = _context(user)
+    volume = _volume(caller, size)
+    service = glance.get_default_image_service()
+    with image_utils.TemporaryImages.fetch(
+        service, caller, image_id, _BACKEND
+    ):
+        _driver.create_volume(volume)
+        _driver.copy_image_to_volume(caller, volume, service, image_id)
+    return str(volume.name)
+
+
+def try_again(times: int) -> None:
+    """Ask Glance again so often when it says that it cannot answer."""
+    cfg.CONF.set_override('glance_num_retries', times)
 
 
 def metadata(name: str) -> dict[str, str]:

@@ -21,6 +21,16 @@ def raw_copy(image_id: str) -> str:
     return f'images_raw/{image_id}_raw@snap'
 
 
+def holds(node: str, qcow2: Path) -> bool:
+    """Whether a guest reads the same from raw bytes as from a qcow2.
+
+    :param node: what qemu-img is told to open
+    :raises ProcessError: it does not, and where they differ
+    """
+    compare = ['qemu-img', 'compare', '-f', 'qcow2', '-F', 'raw']
+    return 'identical' in run([*compare, str(qcow2), node])
+
+
 class Disk:
     """An RBD image, seen with somebody's cephx user.
 
@@ -50,8 +60,7 @@ class Disk:
 
         :raises ProcessError: it does not, and where they differ
         """
-        compare = ['qemu-img', 'compare', '-f', 'qcow2', '-F', 'raw']
-        return 'identical' in run([*compare, str(qcow2), self.node])
+        return holds(self.node, qcow2)
 
     def sha512(self, directory: Path) -> str:
         """Digest of all its bytes, by way of a file in this directory."""

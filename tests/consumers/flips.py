@@ -8,11 +8,14 @@ move to the trash that begins a deletion.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import rbd
 
+from glance_rawstore import directory
+from glance_rawstore import evicted
 from glance_rawstore.lifecycle import raw_copy
 from tests.cluster import Cluster
 
@@ -23,6 +26,7 @@ class Flip:
     def __init__(self, ioctx: Any, image_id: str) -> None:
         self._ioctx = ioctx
         self._rbd = rbd.RBD()
+        self._image_id = image_id
         self._name = raw_copy.name(image_id)
         self._part = raw_copy.part_name(image_id)
         with rbd.Image(ioctx, self._name, read_only=True) as image:
@@ -52,6 +56,13 @@ class Flip:
         """Commit the copy or delete it; nothing if it is so already."""
         if active and not self.active:
             self._rbd.trash_restore(self._ioctx, self._id, self._part)
+            self.date(0)
             self._rbd.rename(self._ioctx, self._part, self._name)
         elif not active and self.active:
+            evicted.leave_trace(self._ioctx, self._image_id, time.time())
             self._rbd.trash_move(self._ioctx, self._name, 0)
+
+    def date(self, ago: float) -> None:
+        """Have the copy be active since so many seconds ago."""
+        key, at = raw_copy.META_COMMITTED, time.time() - ago
+        directory.set_meta(self._ioctx, self._id, key, f'{at:.6f}')

@@ -26,6 +26,7 @@ from nova.image import glance
 from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver
 from nova.virt.libvirt import imagebackend
+from nova.virt.libvirt import utils as libvirt_utils
 from oslo_log import log
 
 CONF = nova.conf.CONF
@@ -145,6 +146,17 @@ def _make_disk(
         injection_info=None,
         fallback_from_host=None,
     )
+
+
+def fetch(user: Mapping[str, str], image_id: str, path: str) -> str:
+    """Download an image, as for the cache of images; return its path."""
+    libvirt_utils.fetch_image(_context(user), path, image_id)
+    return path
+
+
+def try_again(times: int) -> None:
+    """Ask Glance again so often when it says that it cannot answer."""
+    CONF.set_override('num_retries', times, 'glance')
 
 
 def snapshot(user: Mapping[str, str], server_id: str, name: str) -> str:

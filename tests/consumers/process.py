@@ -67,7 +67,7 @@ class Consumer(fixtures.Fixture):
         :param port: of the Glance that it will ask
         """
         super().__init__()
-        self._module = module
+        self.module = module
         self._config_file = config_file
         self._port = port
         #: of the last call, in their order
@@ -81,13 +81,13 @@ class Consumer(fixtures.Fixture):
             listener.listen()
             listener.settimeout(START_TIMEOUT)
             self._daemon = Daemon(
-                self._module,
+                self.module,
                 [
                     sys.executable,
                     '-m',
                     'tests.consumers.serving',
                     address,
-                    self._module,
+                    self.module,
                     str(self._port),
                 ],
                 self._config_file.with_suffix('.log'),
@@ -111,8 +111,8 @@ class Consumer(fixtures.Fixture):
             if self._connection.poll(seconds):
                 return self._connection.recv()
         except EOFError as error:
-            raise ProcessError(f'{self._module}:\n{self.log()}') from error
-        raise ProcessError(f'{self._module}: silence\n{self.log()}')
+            raise ProcessError(f'{self.module}:\n{self.log()}') from error
+        raise ProcessError(f'{self.module}: silence\n{self.log()}')
 
     def log(self) -> str:
         """Return the end of what it has logged."""

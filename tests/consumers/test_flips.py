@@ -13,19 +13,22 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.consumers.disks import holds
 from tests.consumers.disks import raw_copy
 from tests.consumers.flips import Flip
+from tests.consumers.process import NOVA
 from tests.consumers.process import Answer
 from tests.consumers.process import Consumer
 from tests.consumers.process import ConsumerError
 from tests.functional.support import await_true
 
-#: How Cinder and Nova say that what they got is not what they were told.
+#: How Cinder and Nova say that what they got is not what they were told
+#: before the copy vanished, or that Glance has told them to look again.
 CLEAN = {
     'ImageUnacceptable',
     'ImageDownloadFailed',
     'ImageCopyFailure',
-    'OSError',
+    'GlanceConnectionFailed',
 }
 
 
@@ -40,10 +43,18 @@ class Run(NamedTuple):
 
     :param disk: that it made, or None
     :param flipped: whether it asked often enough for the flip to happen
+    :param paths: of the answers just before the flip and just after it
     """
 
     disk: str | None
     flipped: bool
+    paths: tuple[str, ...] = ()
+
+    @property
+    def between(self) -> bool:
+        """Whether that was between a look at the image and its bytes."""
+        parts = [path.count('/') for path in self.paths]
+        return parts == [3, 4] and self.paths[1].endswith('/file')
 
 
 def run(
@@ -64,8 +75,9 @@ def run(
     except ConsumerError as error:
         if not CLEAN & set(error.kinds):
             raise
-        return Run(None, seen >= point)
-    return Run(disk, seen >= point)
+        disk = None
+    told = [a.path for a in consumer.answers if a.of_an_image]
+    return Run(disk, seen >= point, tuple(told[point - 1 : point + 1]))
 
 
 def runs(
@@ -92,6 +104,7 @@ def test_a_volume_has_the_bytes_of_the_guest_or_there_is_none(
 
     parents = []
     for made in runs(cinder, create, flip, first):
+        assert made.disk is not None or first, 'it appears: nobody suffers'
         if made.disk is not None:
             assert disk(made.disk).holds(guest_image)
             parents.append(disk(made.disk).parent())
@@ -121,12 +134,69 @@ def test_a_disk_has_the_bytes_of_the_guest_or_there_is_none(
     for made in runs(nova, boot, flip, first):
         # else a later server would get the disk of an earlier one
         nova.call('forget_images')
+        assert made.disk is not None or first, 'it appears: nobody suffers'
         if made.disk is not None:
             assert disk(made.disk).holds(guest_image)
             parents.append(disk(made.disk).parent())
 
     assert bool(parents[-1]) == first
     assert set(parents) == {None, raw_copy(copied)}
+
+
+@pytest.fixture(params=['cinder', 'nova'])
+def downloader(request) -> Iterator[Consumer]:
+    """One that asks Glance again, as by default."""
+    consumer = request.getfixturevalue(request.param)
+    consumer.call('try_again', times=1)
+    yield consumer
+    consumer.call('try_again', times=0)
+
+
+@pytest.fixture
+def download(
+    downloader, user, copied, disk, tmp_path, guest_image
+) -> Callable[[Callable[[Answer], None]], str]:
+    """Downloads the image, and says whether it has the guest's bytes."""
+    numbers = itertools.count()
+
+    def fetch(after: Callable[[Answer], None]) -> str:
+        call = {'user': user, 'image_id': copied}
+        if downloader.module == NOVA:
+            path = str(tmp_path / f'{next(numbers)}')
+            downloader.call('fetch', after, path=path, **call)
+            assert holds(path, guest_image)
+            return path
+        name = downloader.call('fetch', after, **call)
+        assert disk(f'volumes/{name}').holds(guest_image)
+        return str(name)
+
+    return fetch
+
+
+@pytest.mark.parametrize('age', [0, 24 * 3600], ids=['young', 'old'])
+@pytest.mark.parametrize(
+    'first', [False, True], ids=['the copy appears', 'the copy vanishes']
+)
+def test_a_download_has_the_bytes_that_the_image_was_said_to_have(
+    downloader, download, flip, first, age
+):
+    """Where nothing can be cloned; at each point, one of which lies between
+    a look at the image and the bytes.
+    """
+
+    def dated(after: Callable[[Answer], None]) -> str:
+        if flip.active:
+            flip.date(age)
+        return download(after)
+
+    done = list(runs(downloader, dated, flip, first))
+
+    assert any(run.between for run in done)
+    for one in done:
+        # it may have looked before, and compare with that
+        if first and not one.between:
+            continue
+        assert one.disk is not None
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who downloads an original, in any raw pool."""
+"""What consumers were shown, in any raw pool."""
 
 from glance_rawstore import downloads
+from glance_rawstore.lifecycle import shown
+from glance_rawstore.lifecycle.shown import Kind
+from glance_rawstore.lifecycle.shown import Note
 
 NOW = 1_000_000.0
+DOWNLOADS = Note(Kind.DOWNLOADS)
+
+
+def noted(pool, image_id, consumer, now=NOW + 1):
+    return downloads.noted(pool.ioctx, image_id, consumer, now)
 
 
 class DownloadsContract:
-    """Every node knows who has begun to, for a while."""
+    """Every node knows what was noted, for a while."""
 
-    def test_a_download_is_known_to_all_nodes(self, world):
-        ioctx, other = world.pool.ioctx, world.other_node().ioctx
-        assert not downloads.noted(other, 'one', 'req-1', NOW)
+    def test_what_is_noted_is_known_to_all_nodes(self, world):
+        pool, other = world.pool, world.other_node()
+        assert noted(other, 'one', 'req-1') is None
 
-        downloads.note(ioctx, 'one', 'req-1', NOW)
+        downloads.note(pool.ioctx, 'one', 'req-1', DOWNLOADS, NOW)
 
-        assert downloads.noted(other, 'one', 'req-1', NOW + 1)
-        assert not downloads.noted(other, 'one', 'req-2', NOW + 1)
-        assert not downloads.noted(other, 'two', 'req-1', NOW + 1)
+        assert noted(other, 'one', 'req-1') == DOWNLOADS
+        assert noted(other, 'one', 'req-2') is None
+        assert noted(other, 'two', 'req-1') is None
+
+    def test_the_last_note_counts(self, world):
+        for note in (Note(Kind.RAW), Note(Kind.ORIGINAL, '12.5')):
+            downloads.note(world.pool.ioctx, 'one', 'req-1', note, NOW)
+
+            assert noted(world.pool, 'one', 'req-1') == note
 
     def test_it_is_known_for_a_while(self, world):
-        ioctx = world.pool.ioctx
-        downloads.note(ioctx, 'one', 'req-1', NOW)
-        downloads.note(ioctx, 'two', 'req-1', NOW + 5)
-        later = NOW + downloads.KEPT + 1
+        pool = world.pool
+        downloads.note(pool.ioctx, 'one', 'req-1', DOWNLOADS, NOW)
+        downloads.note(pool.ioctx, 'two', 'req-1', DOWNLOADS, NOW + 5)
+        later = NOW + shown.KEPT + 1
 
-        assert not downloads.noted(ioctx, 'one', 'req-1', later)
-        assert downloads.noted(ioctx, 'two', 'req-1', later)
-        assert downloads.forget_old(ioctx, later) == 1
-        assert downloads.forget_old(ioctx, later) == 0
-        assert downloads.noted(ioctx, 'two', 'req-1', later)
+        assert noted(pool, 'one', 'req-1', later) is None
+        assert noted(pool, 'two', 'req-1', later) == DOWNLOADS
+        assert downloads.forget_old(pool.ioctx, later) == 1
+        assert downloads.forget_old(pool.ioctx, later) == 0
+        assert noted(pool, 'two', 'req-1', later) == DOWNLOADS
 
     def test_whatever_a_consumer_calls_itself_is_a_short_key(self, world):
         name = 'req-' + '\N{SNOWMAN}/\0' * 1000
-        downloads.note(world.pool.ioctx, 'one', name, NOW)
+        downloads.note(world.pool.ioctx, 'one', name, DOWNLOADS, NOW)
 
-        assert downloads.noted(world.pool.ioctx, 'one', name, NOW)
+        assert noted(world.pool, 'one', name) == DOWNLOADS

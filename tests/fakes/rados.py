@@ -241,9 +241,9 @@ class Ioctx:
         self.pool.locks.pop(key, None)
 
     def operate_read_op(self, operation: ReadOpCtx, key: str) -> None:
-        self.stat(key)
         before, after = self.cluster.events('operate_read_op')
         before()
+        self.stat(key)
         omap = self._omap(key)
         for step in operation.steps:
             step(omap)

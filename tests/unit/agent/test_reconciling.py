@@ -24,6 +24,9 @@ from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.lifecycle.evicted import Evicted
+from glance_rawstore.lifecycle.shown import KEPT
+from glance_rawstore.lifecycle.shown import Kind
+from glance_rawstore.lifecycle.shown import Note
 from glance_rawstore.lifecycle.slices import DONE
 from glance_rawstore.lifecycle.slices import FREE
 from glance_rawstore.lifecycle.slices import Slice
@@ -416,13 +419,18 @@ def test_uses_of_an_image_that_is_gone_are_forgotten(work, reconcile, made):
 
 def test_downloads_of_long_ago_are_forgotten(work, reconcile):
     ioctx, now = work.world.pool.ioctx, time.time()
-    downloads.note(ioctx, ID, 'old', now - downloads.KEPT - 60)
-    downloads.note(ioctx, ID, 'new', now)
+    note, old = Note(Kind.DOWNLOADS), now - KEPT - 60
+    downloads.note(ioctx, ID, 'old', note, old)
+    downloads.note(ioctx, ID, 'new', note, now)
+    evicted.leave_trace(ioctx, str(uuid.uuid4()), old)
+    evicted.leave_trace(ioctx, ID, now)
 
     reconcile()
 
-    assert downloads.noted(ioctx, ID, 'new', now)
+    assert downloads.noted(ioctx, ID, 'new', now) == note
     assert downloads.forget_old(ioctx, now) == 0
+    assert evicted.read_why(ioctx, ID, now)[1] is not None
+    assert evicted.forget_traces(ioctx, now) == 0
 
 
 def test_making_a_copy_forgets_that_it_was_evicted(work, reconcile):

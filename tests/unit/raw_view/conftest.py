@@ -2,6 +2,7 @@
 """The raw view before a Glance in memory, on a Ceph in memory."""
 
 import json
+import time
 import types
 import uuid
 
@@ -9,9 +10,11 @@ import pytest
 import webob
 from oslo_config import cfg
 
+from glance_rawstore import directory
 from glance_rawstore import options
 from glance_rawstore import raw_view
 from glance_rawstore import stores
+from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.raw_view import copies
 from glance_rawstore.raw_view import counting
 from glance_rawstore.raw_view import facts
@@ -29,6 +32,7 @@ TENANT = {
     'HTTP_X_IDENTITY_STATUS': 'Confirmed',
     'HTTP_X_USER_NAME': 'alice',
     'HTTP_X_ROLES': 'member',
+    'HTTP_X_AUTH_TOKEN': 'of alice',
 }
 NOVA = {
     **TENANT,
@@ -37,6 +41,25 @@ NOVA = {
     'HTTP_X_SERVICE_ROLES': 'service',
 }
 PATCH = 'application/openstack-images-v2.1-json-patch'
+
+
+def request_of(number, caller=NOVA):
+    return {**caller, 'HTTP_X_OPENSTACK_REQUEST_ID': f'req-{number}'}
+
+
+def reads(bed, path, caller):
+    """How often Ceph was read for one answer."""
+    bed.get()  # connects
+    found = []
+
+    def count():
+        found.append(1)
+        bed.world.cluster.on('operate_read_op', before=count)
+
+    bed.world.cluster.on('operate_read_op', before=count)
+    assert bed.ask(path, caller).status_int == 200
+    bed.world.cluster.events('operate_read_op')
+    return len(found)
 
 
 class Bed:
@@ -54,14 +77,25 @@ class Bed:
         self.view = raw_view.RawView(self.glance, conf)
 
     def image(self, copied=True, data=b'QFI' * 1000, **facts):
-        """Make an image; its id."""
+        """Make an image, with a copy that has been there for a day; its id."""
         image_id = str(uuid.uuid4())
         place = f'rbd://{self.world.cluster.fsid}/images/{image_id}/snap'
         row = self.catalog.row(place, 'ceph')
         self.catalog.add(image_id, data, **{'locations': (row,), **facts})
         if copied:
-            self.world.copy(image_id)
+            self.commit(image_id, ago=24 * 3600)
         return image_id
+
+    def commit(self, image_id, ago=0):
+        """Make an image's copy, which became active so many seconds ago."""
+        self.world.copy(image_id)
+        self.committed(image_id, ago)
+
+    def committed(self, image_id, ago):
+        """Have the copy that there is be so many seconds old."""
+        pool, at = self.world.pool, f'{time.time() - ago:.6f}'
+        rbd_id = pool.rbd_id(raw_copy.name(image_id))
+        directory.set_meta(pool.ioctx, rbd_id, raw_copy.META_COMMITTED, at)
 
     def url(self, image_id):
         """Of an image's copy."""

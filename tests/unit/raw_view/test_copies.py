@@ -15,7 +15,7 @@ from tests.contract.world import SIZE
 
 
 def look(window, *image_ids, trash=False):
-    found = window.look(image_ids, trash)
+    found = window.look(image_ids, trash) or []
     return sorted((image_id, copy.status) for image_id, copy in found)
 
 

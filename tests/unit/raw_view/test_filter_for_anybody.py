@@ -56,6 +56,7 @@ def test_whoever_asks_is_shown_what_matches_the_bits(
         caller[f'HTTP_X_SERVICE_{name}'] = value
     if validated:
         caller['keystone.token_auth'] = object()
+        caller['HTTP_X_AUTH_TOKEN'] = 'valid'
 
     shown = bed.get(f'/{image_id}', caller)
     file = bed.ask(f'/{image_id}/file', caller)

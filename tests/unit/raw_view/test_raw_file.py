@@ -2,6 +2,7 @@
 """The bytes of a raw copy on their way to a client."""
 
 import errno
+import gc
 
 import pytest
 import webob
@@ -31,6 +32,7 @@ def opened(world, copied):
 @pytest.fixture
 def connections(world, monkeypatch):
     """How many connections to Ceph there are."""
+    gc.collect()  # those of other tests
     found = [0]
     connect, shutdown = ceph.rados.Rados.connect, ceph.rados.Rados.shutdown
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep to what consumers were shown, by whichever worker.
+
+Reads and writes what :mod:`glance_rawstore.lifecycle.shown` decides on.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+
+from glance_rawstore.catalog import Image
+from glance_rawstore.lifecycle import shown
+from glance_rawstore.lifecycle.shown import Answer
+from glance_rawstore.lifecycle.shown import Gone
+from glance_rawstore.lifecycle.shown import Kind
+from glance_rawstore.lifecycle.shown import Note
+from glance_rawstore.lifecycle.shown import Stand
+from glance_rawstore.raw_view.callers import Consumer
+from glance_rawstore.raw_view.facts import Facts
+from glance_rawstore.raw_view.facts import Seen
+from glance_rawstore.raw_view.representation import Copy
+
+#: Seconds from when Ceph is away until services are given originals again
+#: that they may have been shown copies of: a multiple of the time in which
+#: workers that are asked notice.
+OUTAGE = 30.0
+#: Consumers that are remembered to have been noted; some 300 bytes each.
+REMEMBERED = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Why:
+    """Why an image has no active copy.
+
+    :param evicted: names of the stores in which it had to make room
+    :param gone: the last one that has gone, if that is known still
+    """
+
+    evicted: Sequence[str] = ()
+    gone: Gone | None = None
+
+
+class Promises:
+    """Decides for one image and consumer at a time.
+
+    :param facts: of images and copies
+    :param chosen: the copies that a service may be shown of those of an image
+    """
+
+    def __init__(
+        self, facts: Facts, chosen: Callable[[Sequence[Copy]], list[Copy]]
+    ) -> None:
+        self._facts = facts
+        self._chosen = chosen
+        self._lock = threading.Lock()
+        # Who was noted to be shown which copy: that is so until it goes.
+        self._noted: dict[tuple[str, str], float] = {}
+
+    def show(
+        self, image_id: str, seen: Seen, consumer: Consumer
+    ) -> tuple[Answer, Why]:
+        """Decide on what a consumer is shown that asks for an image.
+
+        :param seen: of an image of which there may be a copy
+        """
+        raw = self._chosen(seen.copies)
+        if raw:
+            return self._show_copy(image_id, raw, consumer), Why()
+        if seen.away is not None:
+            return Answer.ORIGINAL, Why()
+        why = self._why(image_id) or Why()
+        if why.gone is not None and consumer.name:
+            stand = Stand(None, why.gone)
+            found = self._facts.noted(image_id, consumer.name)
+            if found is not None:
+                _, wanted = shown.show(stand, *found)
+                self._note(image_id, consumer, wanted)
+        return Answer.ORIGINAL, why
+
+    def _show_copy(
+        self, image_id: str, raw: Sequence[Copy], consumer: Consumer
+    ) -> Answer:
+        stand = Stand(_age(raw))
+        key = image_id, consumer.name
+        if not consumer.name or (stand.certain and _old(stand, consumer)):
+            return shown.show(stand, None, bool(consumer.name))[0]
+        if not stand.certain and self._noted.get(key) == raw[0].committed:
+            return Answer.RAW
+        found = self._facts.noted(image_id, consumer.name)
+        if found is None:
+            return Answer.ORIGINAL  # Ceph is away since
+        answer, wanted = shown.show(stand, *found)
+        if not self._note(image_id, consumer, wanted):
+            return Answer.ORIGINAL
+        if answer is Answer.RAW and not stand.certain:
+            with self._lock:
+                if len(self._noted) >= REMEMBERED:
+                    self._noted.clear()
+                self._noted[key] = raw[0].committed
+        return answer
+
+    def _note(
+        self, image_id: str, consumer: Consumer, wanted: Note | None
+    ) -> bool:
+        """Note something, if there is; whether that was so, or went well."""
+        if wanted is None:
+            return True
+        return self._facts.note(image_id, consumer.name, wanted)
+
+    def give(
+        self, image_id: str, seen: Seen, consumer: Consumer
+    ) -> tuple[Answer, Why]:
+        """Decide on what a consumer is given that asks for the bytes.
+
+        :param seen: of an image of which there may be a copy
+        """
+        raw = self._chosen(seen.copies)
+        if not raw and seen.away is not None:
+            lately = seen.away < OUTAGE
+            return Answer.NEITHER if lately else Answer.ORIGINAL, Why()
+        stand = Stand(_age(raw) if raw else None)
+        if stand.settled and _old(stand, consumer):
+            return shown.give(stand, None), Why()
+        found: tuple[Note | None] | None = (None,)
+        if consumer.name:
+            found = self._facts.noted(image_id, consumer.name)
+        why = Why() if stand.settled else self._why(image_id)
+        if found is None or why is None:
+            return Answer.NEITHER, Why()  # Ceph is away since
+        stand = dataclasses.replace(stand, gone=why.gone)
+        return shown.give(stand, *found), why
+
+    def given_original(
+        self, image: Image, seen: Seen, consumer: Consumer
+    ) -> None:
+        """Note that a consumer begins to download an image's original.
+
+        Of one that has a copy, or shall have one: of others none comes
+        meanwhile.
+        """
+        if consumer.request_id and (seen.copies or self._facts.wanted(image)):
+            note = Note(Kind.DOWNLOADS)
+            self._facts.note(image.image_id, consumer.name, note)
+
+    def _why(self, image_id: str) -> Why | None:
+        """Why there is no copy; None when Ceph does not answer."""
+        found = self._facts.why(image_id)
+        if found is None:
+            return None
+        evictions, traces = found
+        return Why(evictions, min(traces, key=lambda g: g.age, default=None))
+
+
+def _old(stand: Stand, consumer: Consumer) -> bool:
+    """Whether a consumer cannot be downloading what was before a copy.
+
+    Of those that are known by their tokens alone no downloads are noted.
+    """
+    return not consumer.request_id or (stand.active or 0.0) > shown.KEPT
+
+
+def _age(raw: Sequence[Copy]) -> float:
+    """For how long there has been an active copy of an image, in seconds."""
+    return max(copy.age for copy in raw)

@@ -20,6 +20,7 @@ from glance_rawstore import record
 from glance_rawstore import resuming
 from glance_rawstore import safety
 from glance_rawstore import sources
+from glance_rawstore import takeover
 from glance_rawstore.lifecycle import cutting
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.slices import Slice
@@ -200,6 +201,15 @@ class Part:
             # Not knowing is no reason to stop; stalling is, elsewhere.
             LOG.info('Cannot tell whether a copy is still there: %s', exc)
         return exceptions.LeaseLost() if self._lease.lost else None
+
+    def taken_over(self) -> bool:
+        """Whether the image's copy is another worker's, made or being made.
+
+        :raises CephUnavailable: the cluster does not answer
+        """
+        return takeover.happened(
+            self.pool, self.image_id, self.rbd_id, self._lease.cookie
+        )
 
     def commit(self, metadata: dict[str, str]) -> int:
         """Make it the active copy.

@@ -157,10 +157,26 @@ class Convert(Step):
     ) -> None:
         """Convert, and judge what came out.
 
+        :raises LeaseLost: another worker is at it, whatever we saw fail
         :raises ConversionFailed: see :mod:`glance_rawstore.convert`
         :raises Cancelled: the copy, the image or our process goes away
         """
         outcome.begun(self.job, task_id, info, part.resumed_at)
+        try:
+            self._convert(part, original, verdict, info, task_id)
+        except Exception as exc:
+            if _taken_over(part):
+                raise exceptions.LeaseLost() from exc
+            raise
+
+    def _convert(
+        self,
+        part: Part,
+        original: originals.Original,
+        verdict: safety.Verdict,
+        info: convert.Info,
+        task_id: str,
+    ) -> None:
         if self.job.head_start is not None:
             with self.telling(task_id, self.job.head_start.begun.done):
                 self.job.head_start.join()
@@ -189,6 +205,14 @@ class Convert(Step):
         return None
 
 
+def _taken_over(part: Part) -> bool:
+    """Whether another worker's doing may be why ours has failed."""
+    try:
+        return part.taken_over()
+    except exceptions.RawStoreError:
+        return False
+
+
 class Commit(Step):
     """Make the ``.part`` the active copy."""
 
@@ -211,8 +235,5 @@ class Commit(Step):
     def revert(self, result: Any, part: Part, **_kwargs: Any) -> None:
         """Delete the committed copy; clones made meanwhile keep theirs."""
         if not isinstance(result, failure.Failure):
-            insist(lambda: self._delete(part))
-
-    def _delete(self, part: Part) -> None:
-        with contextlib.suppress(exceptions.NotFound):
-            part.pool.delete(part.image_id)
+            pool, image_id = part.pool, part.image_id
+            insist(lambda: pool.delete_one(image_id, part.rbd_id))

@@ -52,6 +52,7 @@ class ReserveLocation(Step):
     def revert(
         self,
         result: Any,
+        part: Part,
         flow_failures: dict[str, failure.Failure],
         **_kwargs: Any,
     ) -> None:
@@ -60,8 +61,12 @@ class ReserveLocation(Step):
         if isinstance(why, exceptions.LeaseLost) or self.job.hands_over(why):
             return
         if not isinstance(result, failure.Failure):
-            catalog, image_id = self.job.catalog, self.job.image_id
-            insist(lambda: catalog.remove_location(image_id, result))
+            insist(lambda: self._remove(part, result))
+
+    def _remove(self, part: Part, url: str) -> None:
+        # A worker that hung may have failed for any reason.
+        if not part.taken_over():
+            self.job.catalog.remove_location(self.job.image_id, url)
 
 
 class Publish(Step):

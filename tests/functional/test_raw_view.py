@@ -260,7 +260,9 @@ def test_a_service_downloads_the_raw_bytes_and_nothing_is_cached(
     convert = ['qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw']
     subprocess.run([*convert, small_image, guest], check=True)
 
-    answer = nova(cloud).ask('GET', f'/{image_id}/file')
+    service = nova(cloud)
+    service.image(image_id)
+    answer = service.ask('GET', f'/{image_id}/file')
     assert answer.status_code == 200
     assert answer.content == guest.read_bytes()
     assert answer.headers['Content-Length'] == str(64 * MIB)
@@ -273,7 +275,7 @@ def test_a_service_downloads_the_raw_bytes_and_nothing_is_cached(
         == small_image.read_bytes()
     )
     await_true(lambda: list(cache.glob(f'**/{image_id}')), 'it is cached')
-    again = nova(cloud).ask('GET', f'/{image_id}/file')
+    again = service.ask('GET', f'/{image_id}/file')
     assert again.content == guest.read_bytes()
     assert (
         Caller(cloud).ask('GET', f'/{image_id}/file').content
@@ -301,9 +303,10 @@ def test_a_range_is_one_of_the_raw_bytes(
 ) -> None:
     guest = small_image.with_name('guest.raw').read_bytes()
 
-    answer = nova(cloud).ask(
-        'GET', f'/{copied}/file', headers={'Range': wanted}
-    )
+    service = nova(cloud)
+    service.image(copied)
+
+    answer = service.ask('GET', f'/{copied}/file', headers={'Range': wanted})
     assert answer.status_code == 206
     assert answer.content == guest[start:stop]
     expected = f'bytes {start}-{stop - 1}/{64 * MIB}'

@@ -48,7 +48,7 @@ EDGES = (
     *('uses', 'downloads', 'conversion_opts', 'staged'),
     *('budget', 'admission', 'evicting', 'cache_opts'),
     *('orders', 'tables', 'tracing'),
-    *('tally', 'rights'),
+    *('tally', 'rights', 'takeover'),
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversions that are stopped or fail: nothing is left of them."""
 
+import dataclasses
+
 import pytest
 
+from glance_rawstore import attempts
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore.tasks import flow
@@ -147,3 +150,73 @@ def test_a_clone_of_what_is_given_up_keeps_its_parent(work, monkeypatch):
     assert len(work.world.trash()) == 1
     with ceph.rbd.Image(volumes, 'child') as child:
         assert child.read(0, len(DATA)) == DATA
+
+
+def made_by_another(work):
+    """Our worker hangs until its lease has run out, and longer."""
+    # on another node, where there is a slot
+    directory = str(work.scratch.with_name('another'))
+    options = dataclasses.replace(work.options, scratch_dir=directory)
+    task_id = next(iter(work.catalog.tasks))
+    work.world.pass_time(work.options.lease_duration + 1)
+    work.converter.during = lambda _: None
+    job = dataclasses.replace(work.job(), options=options, task_id=task_id)
+    flow.run(job)
+    assert work.location()['status'] == 'active'
+
+
+def made_anew_by_another(work):
+    """And nobody has gone on with ours."""
+    work.world.pass_time(work.options.lease_duration + 1)
+    work.world.other_node().delete(ID)
+    made_by_another(work)
+
+
+@pytest.mark.parametrize('made', [made_by_another, made_anew_by_another])
+@pytest.mark.parametrize(
+    'sees',
+    [
+        exceptions.ConversionFailed('qemu-img was fenced.'),
+        exceptions.NotFound(),
+        exceptions.Cancelled(),
+        OSError('anything'),
+    ],
+    ids=repr,
+)
+def test_who_hung_touches_nothing_of_what_another_has_made(work, made, sees):
+    """Whatever it sees first when it is awake again."""
+
+    def during(_calls):
+        made(work)
+        raise sees
+
+    work.converter.during = during
+
+    task = work.run()
+
+    assert work.location()['status'] == 'active'
+    assert work.world.names() == [f'{ID}_raw']
+    assert task.status == 'success'
+    assert attempts.read_all(work.world.pool.ioctx) == {}
+
+
+def test_who_hung_while_it_published_touches_nothing_of_another(work):
+    """Its copy was evicted meanwhile, and another one was made."""
+
+    def hang(*_args):
+        work.catalog.put_location = put
+        work.world.other_node().delete(ID)
+        made_by_another(work)
+        raise ValueError('no insisting')
+
+    put = work.catalog.put_location
+    work.catalog.put_location = lambda image_id, url, metadata: (
+        hang()
+        if metadata['status'] == 'active'
+        else put(image_id, url, metadata)
+    )
+
+    work.run()
+
+    assert work.location()['status'] == 'active'
+    assert work.world.names() == [f'{ID}_raw']

@@ -6,8 +6,6 @@ import dataclasses
 import logging
 from collections.abc import Callable
 
-import humanize
-
 from glance_rawstore import budget
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
@@ -16,6 +14,7 @@ from glance_rawstore.lifecycle.budget import Budget
 from glance_rawstore.lifecycle.budget import Entry
 from glance_rawstore.lifecycle.budget import Limits
 from glance_rawstore.rbd_pool import RbdPool
+from glance_rawstore.wording import size
 
 LOG = logging.getLogger(__name__)
 
@@ -48,11 +47,7 @@ class Claim:
     most: int
 
     def __str__(self) -> str:
-        return f'{_text(self.needed)} ({_text(self.most)} at most)'
-
-
-def _text(count: int) -> str:
-    return str(humanize.naturalsize(count, binary=True, format='%.1f'))
+        return f'{size(self.needed)} ({size(self.most)} at most)'
 
 
 def admit(
@@ -87,9 +82,9 @@ def admit(
     LOG.info(
         'Image %s: %s reserved for its raw copy; %s of %s are taken',
         claim.image_id,
-        _text(claim.needed),
-        _text(now.taken + claim.needed),
-        _text(now.limit or 0),
+        size(claim.needed),
+        size(now.taken + claim.needed),
+        size(now.limit or 0),
     )
 
 
@@ -97,7 +92,7 @@ def _check_free(pool: RbdPool, claim: Claim) -> None:
     free = pool.available()
     if claim.needed - claim.done > free:
         raise exceptions.NoSpace(
-            f'The raw copy needs {claim}, and {_text(free)} are free in the '
+            f'The raw copy needs {claim}, and {size(free)} are free in the '
             'storage cluster.'
         )
 
@@ -112,7 +107,7 @@ def _without(pool: RbdPool, limits: Limits, claim: Claim) -> Budget:
 def _refusal(claim: Claim, now: Budget) -> str:
     return (
         f'The raw copy needs {claim}. Of the budget for raw copies, '
-        f'{_text(now.limit or 0)}, {_text(now.free)} are free, and nothing '
+        f'{size(now.limit or 0)}, {size(now.free)} are free, and nothing '
         'that could be evicted would make enough room. An operator can raise '
         'raw_cache_budget or delete other copies.'
     )

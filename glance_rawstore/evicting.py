@@ -18,8 +18,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import humanize
-
 from glance_rawstore import budget
 from glance_rawstore import directory
 from glance_rawstore import evicted
@@ -39,6 +37,7 @@ from glance_rawstore.lifecycle.events import Event
 from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.uses import Use
 from glance_rawstore.options import Options
+from glance_rawstore.wording import size
 
 LOG = logging.getLogger(__name__)
 
@@ -166,8 +165,8 @@ class Evictor:
     def _why(self, copy: Candidate, now: Budget) -> str:
         return (
             f'by the policy {self._options.eviction_policy}: it uses '
-            f'{_text(copy.bytes_used)}; {_text(now.taken)} of '
-            f'{_text(now.limit or 0)} were taken'
+            f'{size(copy.bytes_used)}; {size(now.taken)} of '
+            f'{size(now.limit or 0)} were taken'
         )
 
     def _evict_some(self, now: Budget, needed: int) -> None:
@@ -179,9 +178,9 @@ class Evictor:
                 'Raw copies: %s of %s are taken, %s more are wanted, and '
                 'nothing is evicted: too few of the %d copies that the policy '
                 '%s gives up are neither in use nor protected',
-                _text(now.taken),
-                _text(now.limit or 0),
-                _text(needed),
+                size(now.taken),
+                size(now.limit or 0),
+                size(needed),
                 len(ranked),
                 self._options.eviction_policy,
             )
@@ -266,7 +265,3 @@ class Evictor:
         return take(
             self._catalog, self._pool, self._options.store, image_id, noted
         )
-
-
-def _text(count: int) -> str:
-    return str(humanize.naturalsize(count, binary=True, format='%.1f'))

@@ -45,9 +45,7 @@ class Ordering:
         :raises Refused: there cannot be one, or the image says it wants none
         :raises ConversionFailed: not at the moment
         """
-        image = self._node.catalog.image(image_id)
-        if image is None:
-            raise exceptions.NotFound('There is no such image.')
+        image = self._node.catalog.existing(image_id)
         if image.disk_format in formats.ALREADY_RAW:
             raise exceptions.NothingToDo(
                 f'A {image.disk_format} image needs no raw copy.'
@@ -106,9 +104,7 @@ class Ordering:
 
     def _open_task(self, image_id: str) -> str:
         catalog = self._node.catalog
-        image = catalog.image(image_id)
-        if image is None:
-            raise exceptions.NotFound('There is no such image.')
+        image = catalog.existing(image_id)
         return catalog.create_task(
             image,
             self._node.store.name,

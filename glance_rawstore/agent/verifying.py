@@ -60,9 +60,7 @@ class Verifying:
 
         :raises NotFound: there is no image, or no active copy
         """
-        image = self._node.catalog.image(image_id)
-        if image is None:
-            raise exceptions.NotFound('There is no such image.')
+        image = self._node.catalog.existing(image_id)
         if self._pool.status(image_id) is not Status.ACTIVE:
             raise exceptions.NotFound('The image has no active raw copy.')
         return image

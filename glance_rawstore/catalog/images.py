@@ -18,6 +18,8 @@ from glance_rawstore.catalog.database import write
 
 LOG = logging.getLogger(__name__)
 
+#: Told of an image that is not there.
+NO_IMAGE = 'There is no such image.'
 _IMPORT_LOCK = 'os_glance_import_task'
 _IMPORTING_TO = 'os_glance_importing_to_stores'
 #: Seconds after its task's last message that an import lock holds.
@@ -82,6 +84,16 @@ class Images(Database):
         if found['deleted'] or found['status'] == 'deleted':
             return None
         return self._image(found)
+
+    def existing(self, image_id: str) -> Image:
+        """Facts of an image that must be there.
+
+        :raises NotFound: it is gone
+        """
+        image = self.image(image_id)
+        if image is None:
+            raise exceptions.NotFound(NO_IMAGE)
+        return image
 
     def _image(self, found: Mapping[str, Any]) -> Image:
         return Image(
@@ -234,7 +246,7 @@ class Images(Database):
                 self._context, image_id, {'properties': {name: value}}
             )
         except glance_exception.NotFound as exc:
-            raise exceptions.NotFound('There is no such image.') from exc
+            raise exceptions.NotFound(NO_IMAGE) from exc
 
     @write
     def unset_property(self, image_id: str, name: str) -> None:
@@ -242,9 +254,7 @@ class Images(Database):
 
         :raises NotFound: the image is gone
         """
-        image = self.image(image_id)
-        if image is None:
-            raise exceptions.NotFound('There is no such image.')
+        image = self.existing(image_id)
         if name in image.properties:
             self._db.image_property_delete(self._context, name, image_id)
             self._db.image_update(self._context, image_id, {})

@@ -15,6 +15,7 @@ from rich import console
 from rich import table
 from rich import text
 
+from glance_rawstore import wording
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.budget import Budget
 
@@ -36,7 +37,7 @@ def size(count: int | None) -> str:
     """Bytes for people, or a dash when not known."""
     if count is None:
         return '-'
-    return str(humanize.naturalsize(count, binary=True, format='%.1f'))
+    return wording.size(count)
 
 
 def age(copy: raw_copy.RawCopy) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 from oslo_utils import strutils
 
-from glance_rawstore import exceptions
 from glance_rawstore import stores
 from glance_rawstore import wishes
 from glance_rawstore.cli import asking
@@ -68,9 +67,7 @@ def _wished_for(node: Any) -> Iterable[str]:
 def _protect(
     args: argparse.Namespace, node: Any, image_id: str
 ) -> outcomes.Outcome:
-    image = node.catalog.image(image_id)
-    if image is None:
-        raise exceptions.NotFound('There is no such image.')
+    image = node.catalog.existing(image_id)
     protect = args.command == 'protect'
     verb = f'{args.command}ed'
     name = wishes.PROTECTED_PROPERTY

@@ -13,9 +13,9 @@ from glance_rawstore import exceptions
 from glance_rawstore import rbd_image
 from glance_rawstore import sources
 from glance_rawstore import stores
+from glance_rawstore import wording
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import raw_copy
-from glance_rawstore.tasks import progress
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def _told(
             job.wait(0)
             tell(
                 f'Reading the image: {count / total:.0%} of '
-                f'{progress.size(total)}'
+                f'{wording.size(total)}'
             )
     if count < total:
         raise exceptions.ConversionFailed(

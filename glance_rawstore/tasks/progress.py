@@ -9,14 +9,10 @@ import humanize
 
 from glance_rawstore import periodic
 from glance_rawstore import turns
+from glance_rawstore import wording
 
 #: Seconds between two messages of a task.
 INTERVAL = 1.0
-
-
-def size(count: float) -> str:
-    """Bytes for people, in binary units: ``1.1 GiB``."""
-    return str(humanize.naturalsize(count, binary=True, format='%.1f'))
 
 
 def duration(seconds: float) -> str:
@@ -54,7 +50,7 @@ def message(
 
 def _of(part: float, whole: int) -> str:
     """``1.1 of 3.0 GiB``, naming the unit once where it is the same."""
-    one, two = size(part), size(whole)
+    one, two = wording.size(part), wording.size(whole)
     if part == 0 or one.split()[-1] == two.split()[-1]:
         one = one.split()[0]
     return f'{one} of {two}'

@@ -8,6 +8,7 @@ from taskflow.types import failure
 
 from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import wording
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import states
 from glance_rawstore.part import Part
@@ -120,7 +121,7 @@ class CloseTask(Step):
             'seconds': round(seconds, 1),
         }
         text = (
-            f'The raw copy is ready: {progress.size(bytes_used)} used, made '
+            f'The raw copy is ready: {wording.size(bytes_used)} used, made '
             f'in {progress.duration(seconds)}'
         )
         if part.resumed_at:

@@ -98,6 +98,12 @@ class FakeCatalog:
         self.looked()
         return self.images.get(image_id)
 
+    def existing(self, image_id: str) -> Image:
+        image = self.image(image_id)
+        if image is None:
+            raise exceptions.NotFound('There is no such image.')
+        return image
+
     def data(self, image_id: str) -> Iterable[bytes]:
         data = self.bytes[image_id]
         yield from (data[i : i + 1000] for i in range(0, len(data), 1000))

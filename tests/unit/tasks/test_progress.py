@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glance_rawstore import wording
 from glance_rawstore.tasks import progress
 from tests.waiting import DEADLINE
 
@@ -27,7 +28,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
     ],
 )
 def test_sizes_in_binary_units(count, expected):
-    assert progress.size(count) == expected
+    assert wording.size(count) == expected
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,14 @@ def make(
         raw.unlink()
         part.rename(path)
     return Image(shape.name, path, data, virtual, path.stat().st_size)
+
+
+def blocks(shape: Shape, data: int) -> int:
+    """Return the bytes of all clusters that have any of the data.
+
+    :param data: bytes of it, in whole runs
+    """
+    count = data // shape.length
+    if shape.every < CLUSTER:
+        return -(-count * shape.every // CLUSTER) * CLUSTER
+    return count * -(-shape.length // CLUSTER) * CLUSTER

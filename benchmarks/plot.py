@@ -27,7 +27,6 @@ LINES = (
     (volumes.DOWNLOAD, 'Cinder: download and convert, each volume', '#9467bd'),
     (rows.CONVERSION, 'image_conversion: clonable', '#d62728'),
     (rows.OURS_RAW, 'glance-rawstore: clonable', '#1f77b4'),
-    (rows.STAGED_RAW, 'the same, convert_staged: clonable', '#17becf'),
     (rows.ALONE, 'Glance alone: active, nothing to clone', '#7f7f7f'),
     (rows.QEMU_IMG_FILE, 'qemu-img alone, from a local file', '#2ca02c'),
     (volumes.CLONE, 'Cinder: clone of the raw copy, each volume', '#ff7f0e'),

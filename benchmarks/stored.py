@@ -35,9 +35,7 @@ SHAPES = (
     guests.SPECKLED,
 )
 
-# in seconds; what a pool has is known from reports of the OSD, one in five
-# (mgr_stats_period)
-REPORTS = 6.0
+# in seconds
 TIMEOUT = 60.0
 
 
@@ -75,22 +73,20 @@ def _import(stage: bed.Bed, image: Image) -> tuple[int, int]:
 
 
 def _settled(cluster: Cluster, pool: str) -> tuple[int, int]:
-    """What ``ceph df`` says of a pool once it says the same twice.
+    """What ``ceph df`` says of a pool once it knows what the OSD knows now.
+
+    As Ceph's own tests wait for it: the OSD sends its statistics, with a
+    number, which the monitor has when the manager has passed them on.
 
     :raises tenacity.RetryError: it has not for a minute
     """
-    seen: list[tuple[int, int]] = [_df(cluster, pool)]
-
-    def look() -> bool:
-        seen.append(_df(cluster, pool))
-        return seen[-1] == seen[-2]
-
+    sent = int(cluster.ceph('tell', 'osd.0', 'flush_pg_stats'))
     tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda same: not same),
+        retry=tenacity.retry_if_result(lambda known: known < sent),
         stop=tenacity.stop_after_delay(TIMEOUT),
-        wait=tenacity.wait_fixed(REPORTS),
-    )(look)
-    return seen[-1]
+        wait=tenacity.wait_fixed(0.2),
+    )(lambda: int(cluster.ceph('osd', 'last-stat-seq', '0')))
+    return _df(cluster, pool)
 
 
 def _df(cluster: Cluster, pool: str) -> tuple[int, int]:

@@ -108,6 +108,42 @@ class DirectoryContract:
             size=SIZE, snapshots=False, bytes_used=None, progress=42
         )
 
+    def test_image_meta_is_changed_if_all_is_as_it_was(self, world):
+        image_id, rbd_id = world.begin()
+        ioctx = world.pool.ioctx
+        world.pool.note(image_id, rbd_id, 'who', 'me')
+
+        def change(who, before, after):
+            compared = {'who': who, 'what': before}
+            return directory.change_metas(
+                ioctx, rbd_id, compared, {'what': after}
+            )
+
+        assert change('me', '', 'one')
+        assert change('me', 'one', 'two')
+        assert not change('me', 'one', 'three'), 'it was two by then'
+        assert not change('you', 'two', 'three')
+        assert not change('me', '', 'three')
+        asked = ('who', 'what', 'why')
+        assert directory.metas(ioctx, rbd_id, asked) == {
+            'who': 'me',
+            'what': 'two',
+        }
+
+    def test_image_meta_of_what_is_gone_is_not_changed(self, world):
+        image_id, rbd_id = world.begin()
+        world.pool.discard(image_id, rbd_id)
+        ioctx = world.pool.ioctx
+
+        for before in ({}, {'what': ''}, {'what': 'one'}):
+            with pytest.raises(exceptions.NotFound):
+                directory.change_metas(
+                    ioctx, rbd_id, {'who': '', **before}, {'what': 'two'}
+                )
+        with pytest.raises(exceptions.NotFound):
+            directory.metas(ioctx, rbd_id, ['what'])
+        assert directory.header(ioctx, rbd_id) is None
+
     def test_the_size_is_that_of_now(self, world):
         image_id, rbd_id = world.begin()
 

@@ -30,7 +30,7 @@ from tests.functional.support import tidy
 from tests.functional.watching import Watched
 
 #: The slices of an image of 192 MiB of data, in MiB.
-SLICE = {'slice_size': 16, 'lease_duration': 6}
+SLICE = {'slice_size': 16, 'lease_duration': 6, 'conversion_workers': 1}
 QUICK = {
     **SLICE,
     'reconcile_interval': 1,

@@ -187,12 +187,16 @@ class Owner(Worker):
             )
             self.record.change(lambda found: found.take_back(gone), calls.stop)
 
-    def _gone(self) -> list[str]:
+    def _gone(self) -> frozenset[str]:
         """Helpers that have slices, and are not there any more."""
         ioctx, rbd_id = self.pool.ioctx, self.record.rbd_id
         names = self.record.todo.workers() - {self.record.name}
         try:
-            return [n for n in names if not crew.is_there(ioctx, rbd_id, n)]
+            gone = {n for n in names if not crew.is_there(ioctx, rbd_id, n)}
+            if gone:
+                # One that has left had done, or given back, what it had.
+                self.record.look()
         except exceptions.CephUnavailable as exc:
             LOG.info('Cannot tell whether helpers are there: %s', exc)
-            return []
+            return frozenset()
+        return self.record.todo.workers() & gone

@@ -88,8 +88,13 @@ def known(pool: Pool, image_id: str) -> Slices:
 
 def role(nodes: list[Agent], image_id: str, owner: bool) -> Agent:
     """The node that makes the copy, or one that helps."""
-    makes = f'Image {image_id}: making its raw copy'
-    return next(n for n in nodes if (makes in n.log()) is owner)
+    begins = f'Image {image_id}: making its raw copy'
+    late = 'Another worker is making this raw copy'
+
+    def makes(node: Agent) -> bool:
+        return begins in node.log() and late not in node.log()
+
+    return next(node for node in nodes if makes(node) is owner)
 
 
 def check(tenant: Tenant, pool: Pool, image: Path, image_id: str) -> None:

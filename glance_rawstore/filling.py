@@ -27,6 +27,7 @@ from glance_rawstore.lifecycle.slices import Slice
 from glance_rawstore.lifecycle.slices import Taken
 from glance_rawstore.options import Options
 from glance_rawstore.record import Record
+from glance_rawstore.record import Stop
 
 LOG = logging.getLogger(__name__)
 
@@ -82,8 +83,11 @@ class Worker:
             window=window if len(self.record.todo.slices) > 1 else None,
         )
 
-    def cut(self, between: Between) -> None:
-        """Cut the next free slice, where it is too large for its share."""
+    def cut(self, between: Between, stop: Stop) -> None:
+        """Cut the next free slice, where it is too large for its share.
+
+        :raises Exception: what ``stop`` returned
+        """
         free = self.record.todo.free()
         if not free:
             return
@@ -96,7 +100,7 @@ class Worker:
         )
         pieces = cutting.first(free[0], wanted, options.object_size, measure)
         if len(pieces) > 1:
-            self.record.change(lambda found: found.cut(pieces))
+            self.record.change(lambda found: found.cut(pieces), stop)
 
     def _qemu_img(self, length: int) -> convert.QemuImg:
         return convert.QemuImg(self.options.limits(length))
@@ -143,7 +147,7 @@ class Owner(Worker):
         if self._has_helpers():
             self._take_back(calls)
             if LEFT not in self.record.todo.states:
-                self.cut(between)
+                self.cut(between, calls.stop)
         return self.record.take(stop=calls.stop)
 
     def _has_helpers(self) -> bool:

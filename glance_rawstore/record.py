@@ -212,8 +212,9 @@ class Record:
     ) -> Slices:
         """Change the slices in one step, whatever others do meanwhile.
 
-        :param step: gives what they shall be, of what they are; it may be
-            asked again, after it was done
+        :param step: gives what they shall be, of what they are, or were
+            when we looked last: then nothing is done if it changes nothing.
+            It may be asked again, after it was done
         :param stop: insist while the cluster does not answer, until this
             gives a reason to stop
         :param always: also when nothing is different

@@ -63,7 +63,7 @@ class Helper(filling.Worker):
     def _take(self, between: filling.Between, calls: child.Callbacks) -> bool:
         if (why := calls.stop()) is not None:
             raise why
-        self.cut(between)
+        self.cut(between, calls.stop)
         most = self.options.workers
         return self.record.take((FREE,), most, calls.stop) is not None
 

@@ -14,6 +14,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from benchmarks import bed
 from benchmarks import cores
@@ -42,10 +43,14 @@ BATCH = 0.5
 IDLE = 12
 AT_MOST = 1.2
 
+#: As conversions run unless set otherwise.
+USUAL = 'nice 19'
+
+#: Seconds of each answer, by what was asked for.
 Asked = dict[str, list[float]]
 
 
-def _ours(_options: argparse.Namespace) -> Sequence[str]:
+def ours(_options: argparse.Namespace) -> Sequence[str]:
     return (bed.OURS,)
 
 
@@ -67,48 +72,75 @@ class Asking:
 
 
 @parts.part(
-    'neighbour', 'how long Glance takes to answer beside them', glances=_ours
+    'neighbour', 'how long Glance takes to answer beside them', glances=ours
 )
 def _neighbour(run: parts.Run) -> None:
-    stage = run.stage
-    cloud = stage.clouds[bed.OURS]
+    beside = measure(run, (USUAL,), lambda _way: None)[0]
+    report(run, beside, AT_MOST)
+
+
+@dataclasses.dataclass
+class Beside:
+    """What came of one way to convert; times in seconds.
+
+    :param way: in a word or two
+    :ivar loaded: of what was asked while conversions ran
+    :ivar idle: of what was asked before and after, while none did
+    :ivar rounds: median of the one and of the other in each round
+    :ivar used: of processors, by program, while conversions ran
+    :ivar took: from the first conversion's begin to the last one's end
+    """
+
+    way: str
+    loaded: Asked = dataclasses.field(default_factory=lambda: _none())
+    idle: Asked = dataclasses.field(default_factory=lambda: _none())
+    rounds: dict[str, list[tuple[float, float]]] = dataclasses.field(
+        default_factory=dict
+    )
+    used: dict[str, float] = dataclasses.field(default_factory=dict)
+    took: list[float] = dataclasses.field(default_factory=list)
+
+
+def measure(
+    run: parts.Run, ways: Sequence[str], choose: Callable[[str], Any]
+) -> list[Beside]:
+    """Ask while conversions run and while none do, each way in each round.
+
+    :param choose: has conversions run in one of these ways from now on
+    """
+    cloud = run.stage.clouds[bed.OURS]
     asking = _asking(cloud)
-    image = run.images[-1]
     _warm_up(run, cloud, asking)
-    medians: dict[str, list[tuple[float, float]]] = {}
-    everything: tuple[Asked, Asked] = (_none(), _none())
-    busy: dict[str, float] = {}
-    elapsed = 0.0
-    for _ in range(run.result.repeat):
-        idle, loaded = _none(), _none()
-        for _ in range(IDLE):
-            asking.batch(idle)
-        with _waiting(cloud, image) as begin:
-            before, start = cores.used(), time.monotonic()
-            begin()
-            _ask_beside(cloud, asking, loaded)
-            elapsed += time.monotonic() - start
-            for name, seconds in cores.since(before).items():
-                busy[name] = busy.get(name, 0.0) + seconds
-        stage.settle()
-        for _ in range(IDLE):
-            asking.batch(idle)
-        for what in idle:
-            pair = (
-                statistics.median(loaded[what]),
-                statistics.median(idle[what]),
-            )
-            medians.setdefault(what, []).append(pair)
-            everything[0][what] += loaded[what]
-            everything[1][what] += idle[what]
-    _report(run, everything, medians)
-    for name, seconds in busy.items():
-        run.add(
-            f'cores used by {name}',
-            [seconds / elapsed],
-            'cores',
-            'while conversions run',
-        )
+    found = [Beside(way) for way in ways]
+    for number in range(run.result.repeat):
+        first = number % len(found)
+        for beside in found[first:] + found[:first]:
+            run.say(f'round {number + 1}: {beside.way}')
+            choose(beside.way)
+            _round(run, asking, beside)
+    return found
+
+
+def _round(run: parts.Run, asking: Asking, beside: Beside) -> None:
+    cloud = run.stage.clouds[bed.OURS]
+    idle, loaded = _none(), _none()
+    for _ in range(IDLE):
+        asking.batch(idle)
+    with _waiting(cloud, run.images[-1]) as begin:
+        before, start = cores.used(), time.monotonic()
+        begin()
+        _ask_beside(cloud, asking, loaded)
+        beside.took.append(time.monotonic() - start)
+        for name, seconds in cores.since(before).items():
+            beside.used[name] = beside.used.get(name, 0.0) + seconds
+    run.stage.settle()
+    for _ in range(IDLE):
+        asking.batch(idle)
+    for what in idle:
+        pair = statistics.median(loaded[what]), statistics.median(idle[what])
+        beside.rounds.setdefault(what, []).append(pair)
+        beside.loaded[what] += loaded[what]
+        beside.idle[what] += idle[what]
 
 
 def _none() -> Asked:
@@ -178,39 +210,33 @@ def _all_run(cloud: Cloud) -> bool:
     return len(holding.converting(cloud)) == AT_ONCE
 
 
-def _report(
-    run: parts.Run,
-    everything: tuple[Asked, Asked],
-    medians: dict[str, list[tuple[float, float]]],
+def report(
+    run: parts.Run, beside: Beside, at_most: float | None = None
 ) -> None:
-    loaded, idle = everything
-    for what in loaded:
-        beside = f'beside {AT_ONCE} conversions'
-        milliseconds = [
+    where = f'beside {AT_ONCE} conversions, {beside.way}'
+    for what in beside.loaded:
+        loaded, idle = (
             [1000 * seconds for seconds in asked[what]]
-            for asked in (loaded, idle)
-        ]
-        run.add(what, milliseconds[0], 'ms', beside)
-        run.add(what, milliseconds[1], 'ms', 'idle')
-        above, below = (statistics.median(ms) for ms in milliseconds)
-        run.compare(
-            Comparison(
-                f'{what}: {beside} / idle',
-                'median',
-                above / below,
-                spread=within(*zip(*medians[what], strict=True)),
-                at_most=AT_MOST,
-            )
+            for asked in (beside.loaded, beside.idle)
         )
-        above, below = (_p95(ms) for ms in milliseconds)
-        run.compare(
-            Comparison(
-                f'{what}: {beside} / idle',
-                'p95',
-                above / below,
-                at_most=AT_MOST,
+        run.add(what, loaded, 'ms', where)
+        run.add(what, idle, 'ms', f'idle, {beside.way}')
+        for name, middle in (('median', statistics.median), ('p95', _p95)):
+            run.compare(
+                Comparison(
+                    f'{what}, {name}: {where} / idle',
+                    '',
+                    middle(loaded) / middle(idle),
+                    spread=within(*zip(*beside.rounds[what], strict=True))
+                    if name == 'median'
+                    else None,
+                    at_most=at_most,
+                )
             )
-        )
+    run.add(f'{CONVERSIONS} conversions', beside.took, image=beside.way)
+    for name, seconds in beside.used.items():
+        used = seconds / sum(beside.took)
+        run.add(f'cores used by {name}', [used], 'cores', where)
 
 
 def _p95(values: Sequence[float]) -> float:

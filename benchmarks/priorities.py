@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from benchmarks import neighbours
 from benchmarks import parts
@@ -34,16 +35,17 @@ exec {nice} "$@"
 """
 
 
-@parts.part(
-    'priorities',
-    'the same, with other priorities of qemu-img',
-    glances=neighbours.ours,
-)
-def _priorities(run: parts.Run) -> None:
-    directory = run.directory / 'bin'
+WAYS = (neighbours.USUAL, SCHED_IDLE, FEW, NONE)
+
+
+def choice(directory: Path) -> Path:
+    """Put a ``nice`` that does what is chosen there.
+
+    :param directory: that comes first in the path
+    :returns: the file that says which of :data:`WAYS` is chosen
+    """
     directory.mkdir(exist_ok=True)
-    chosen = directory / 'way'
-    nice = directory / 'nice'
+    chosen, nice = directory / 'way', directory / 'nice'
     nice.write_text(
         _NICE.format(
             way=chosen,
@@ -54,7 +56,16 @@ def _priorities(run: parts.Run) -> None:
         )
     )
     nice.chmod(0o755)
-    os.environ['PATH'] = f'{directory}:{os.environ["PATH"]}'
-    ways = (neighbours.USUAL, SCHED_IDLE, FEW, NONE)
-    for beside in neighbours.measure(run, ways, chosen.write_text):
+    return chosen
+
+
+@parts.part(
+    'priorities',
+    'the same, with other priorities of qemu-img',
+    glances=neighbours.ours,
+)
+def _priorities(run: parts.Run) -> None:
+    chosen = choice(run.directory / 'bin')
+    os.environ['PATH'] = f'{chosen.parent}:{os.environ["PATH"]}'
+    for beside in neighbours.measure(run, WAYS, chosen.write_text):
         neighbours.report(run, beside)

@@ -66,7 +66,9 @@ def test_what_is_fetched_into_the_cache_is_the_original(
 
     await_true(cached.exists, 'it is cached')
     assert cached.read_bytes() == small_image.read_bytes()
-    answer = nova(discreet_cloud).ask('GET', f'/{image_id}/file')
+    service = nova(discreet_cloud)
+    service.image(image_id)
+    answer = service.ask('GET', f'/{image_id}/file')
     assert len(answer.content) == 64 * MIB, 'services get raw bytes still'
 
 

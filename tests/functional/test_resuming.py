@@ -257,6 +257,7 @@ def test_an_api_that_hangs_and_comes_back_does_no_harm(
         await_true(
             lambda: any(end in cloud.log() for end in ends), 'it gives up'
         )
+        assert 'raw' in tenant.locations(image_id), 'it is not its own'
         await_copy(tenant, image_id)
         task = tenant.await_copy_task(image_id)
 

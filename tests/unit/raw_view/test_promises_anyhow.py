@@ -76,7 +76,7 @@ STEPS = st.tuples(
 @hypothesis.settings(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
     deadline=None,
-    max_examples=150,
+    max_examples=60,
 )
 @hypothesis.given(st.lists(STEPS, min_size=5, max_size=30))
 def test_the_bytes_match_what_the_same_consumer_was_last_shown(bed, steps):

@@ -245,13 +245,15 @@ def test_an_api_that_hangs_and_comes_back_does_no_harm(
         ]
         for process in family:
             process.suspend()
-        watched.let_go()
-        await_true(
-            lambda: pool.names() == [f'{image_id}_raw'], 'another made it'
-        )
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.resume()
+        try:
+            watched.let_go()
+            await_true(
+                lambda: pool.names() == [f'{image_id}_raw'], 'another made it'
+            )
+        finally:
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
         # For whichever reason it sees first, when it is awake again.
         ends = [f'Raw copy of image {image_id} {end}' for end in ENDS]
         await_true(

@@ -293,7 +293,7 @@ def test_the_check_tells_whether_all_is_well(
         0,
         'RAWSTORE OK - 1 active, 0 pending, 0 waiting to be deleted',
     )
-    assert ' size=12599296B ' in told
+    assert ' size=12648448B ' in told
     with (
         agents.configured(
             cloud, tmp_path, 'seen', reconcile_interval=60
@@ -305,7 +305,7 @@ def test_the_check_tells_whether_all_is_well(
     assert check() == (
         2,
         'RAWSTORE CRITICAL - no agent is there | active=1 pending=0 '
-        'pending_delete=0 size=12599296B agents=0\n',
+        'pending_delete=0 size=12648448B agents=0\n',
     )
     nowhere = tmp_path / 'ceph.conf'
     nowhere.write_text(f'[global]\nmon_host = 127.0.0.1:{free_port()}\n')

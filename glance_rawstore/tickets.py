@@ -30,7 +30,7 @@ _TRY = 0.002
 _GUARD = 'raw-conversions.lock'
 _NAME = re.compile(
     r'raw-conversion-(?P<state>waiting|running)-(?P<arrived>\d{20})'
-    r'-(?P<project>[0-9a-f]{16})-[0-9a-f]{32}'
+    r'-(?P<project>[0-9a-f]{16})-[0-9a-f]{32}\.lock'
 )
 
 
@@ -56,7 +56,7 @@ class Slot:
     def path(self) -> str:
         """Of its file."""
         state = 'running' if self.runs else 'waiting'
-        name = f'raw-conversion-{state}-{self._tail}'
+        name = f'raw-conversion-{state}-{self._tail}.lock'
         return os.path.join(self._directory, name)
 
     def _make(self) -> IO[bytes]:

@@ -145,18 +145,20 @@ def test_a_spool_is_gone_even_when_the_api_is_killed(
 ) -> None:
     tenant = Tenant(cloud)
     holding.converted_when_stored(tenant, big_image, stores=['fast'])
-    with holding.held(cloud) as conversion:
-        cloud.kill()
-        await_true(
-            lambda: (
-                not conversion.process.is_running()
-                or conversion.process.status() == 'zombie'
-            ),
-            'qemu-img dies with the API',
-            10,
-        )
-    assert _scratch(cloud) == []
-    cloud.start()
+    try:
+        with holding.held(cloud) as conversion:
+            cloud.kill()
+            await_true(
+                lambda: (
+                    not conversion.process.is_running()
+                    or conversion.process.status() == 'zombie'
+                ),
+                'qemu-img dies with the API',
+                10,
+            )
+        assert _scratch(cloud) == []
+    finally:
+        cloud.start()
 
 
 def test_an_original_in_ceph_uses_no_scratch_space(

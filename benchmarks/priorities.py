@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much Glance notices of conversions that run with other priorities.
 
-qemu-img is put behind ``nice`` (child.py). Another program of that name comes
-first in the path here, which does what is chosen.
+qemu-img is put behind ``nice`` or ``chrt`` (child.py). Other programs of these
+names come first in the path here, which do what is chosen.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from benchmarks import parts
 NONE, SCHED_IDLE, FEW = 'nice 0', 'SCHED_IDLE', '4 requests'
 
 #: Stands before the real one; has qemu-img started in another way.
-_NICE = """#!/bin/sh
-# nice -n N COMMAND...
+_WRAPPER = """#!/bin/sh
+# nice -n N COMMAND..., or chrt --idle 0 COMMAND...
 way=$(cat {way})
 case $way in
-'{idle}') shift 2; exec chrt --idle 0 "$@" ;;
+'{idle}') shift 2; exec {chrt} --idle 0 "$@" ;;
 '{none}') shift 2; exec "$@" ;;
 '{few}')
     for word do
@@ -31,7 +31,8 @@ case $way in
         set -- "$@" "$word"
     done ;;
 esac
-exec {nice} "$@"
+shift 2
+exec {nice} -n 19 "$@"
 """
 
 
@@ -39,23 +40,23 @@ WAYS = (neighbours.USUAL, SCHED_IDLE, FEW, NONE)
 
 
 def choice(directory: Path) -> Path:
-    """Put a ``nice`` that does what is chosen there.
+    """Put programs that do what is chosen there.
 
     :param directory: that comes first in the path
     :returns: the file that says which of :data:`WAYS` is chosen
     """
     directory.mkdir(exist_ok=True)
-    chosen, nice = directory / 'way', directory / 'nice'
-    nice.write_text(
-        _NICE.format(
-            way=chosen,
-            idle=SCHED_IDLE,
-            none=NONE,
-            few=FEW,
-            nice=shutil.which('nice'),
-        )
+    chosen, programs = directory / 'way', ('nice', 'chrt')
+    script = _WRAPPER.format(
+        way=chosen,
+        idle=SCHED_IDLE,
+        none=NONE,
+        few=FEW,
+        **{name: shutil.which(name) for name in programs},
     )
-    nice.chmod(0o755)
+    for name in programs:
+        (directory / name).write_text(script)
+        (directory / name).chmod(0o755)
     return chosen
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A child process: what it may use, and the watch over it while it runs."""
 
+import contextlib
 import dataclasses
+import functools
 import io
 import logging
 import os
@@ -25,6 +27,8 @@ _CPU_GRACE = 10
 #: Seconds without progress after which, and between which, ``full`` is
 #: asked.
 _ASK_FULL = 5.0
+#: Puts a command under the policy for what may wait (util-linux).
+_IDLE = ('chrt', '--idle', '0')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Limits:
     :param cpu_time: in seconds
     :param stall: in seconds without any progress
     :param nice: of processor time, 0 (as ourselves) to 19 (gives way most)
+    :param idle: only what nobody else wants of it; ``nice`` is for where the
+        kernel refuses that
     :param io_class: of ``ionice``, and the level in it; None for our own
     """
 
@@ -42,6 +48,7 @@ class Limits:
     cpu_time: int
     stall: float = 300.0
     nice: int = 0
+    idle: bool = False
     io_class: tuple[str, ...] | None = None
 
 
@@ -90,10 +97,35 @@ def within(limits: Limits) -> tuple[str, ...]:
     )
 
 
+@functools.cache
+def may_idle() -> bool:
+    """Whether SCHED_IDLE can be had here, as it should by anybody.
+
+    What filters system calls may refuse it, and chrt fails then, other than
+    nice and ionice. Tried once, on a thread that is of no use afterwards.
+    """
+    had = False
+
+    def attempt() -> None:
+        nonlocal had
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            had = True
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    if not had:
+        LOG.warning('SCHED_IDLE cannot be had here; nice is used instead.')
+    return had
+
+
 def _giving_way(limits: Limits) -> tuple[str, ...]:
     """What lowers priorities; who may not do so works on with his own."""
     found: tuple[str, ...] = ()
-    if limits.nice:
+    if limits.idle and may_idle():
+        found += _IDLE
+    elif limits.nice:
         found += ('nice', '-n', str(limits.nice))
     if limits.io_class is not None:
         found += ('ionice', '--ignore', *limits.io_class)

@@ -3,6 +3,14 @@
 
 from oslo_config import cfg
 
+#: What ``conversion_cpu_priority`` says: the nice value, and whether
+#: SCHED_IDLE is wanted rather than that.
+CPU_PRIORITIES: dict[str, tuple[int, bool]] = {
+    'idle': (19, True),
+    'low': (19, False),
+    'normal': (0, False),
+}
+
 #: What ``conversion_io_priority`` says, in the words of ``ionice``.
 IO_CLASSES: dict[str, tuple[str, ...] | None] = {
     'low': ('--class', 'best-effort', '--classdata', '7'),
@@ -104,16 +112,19 @@ virtual size, beyond ``conversion_cpu_time``. Decompressing zlib takes 5 to
 Requests that one conversion keeps under way to Ceph (``qemu-img -m``).
 """,
     ),
-    cfg.IntOpt(
-        'conversion_nice',
-        default=19,
-        min=0,
-        max=19,
+    cfg.StrOpt(
+        'conversion_cpu_priority',
+        default='low',
+        choices=[
+            ('low', 'a seventieth of the share of another (nice 19)'),
+            ('idle', 'cores that nobody else wants just now (SCHED_IDLE)'),
+            ('normal', 'that of the service itself'),
+        ],
         help="""
-How far qemu-img gives way to other processes of the node in processor time,
-such as uploads and Ceph's own: its nice value is raised by so much. 0 not at
-all; 10 leaves it a tenth of another's share where both want a core; 19, a
-seventieth. No unit.
+Priority of qemu-img in processor time, beside other processes of the node such
+as uploads and Ceph's own. With *idle* it gets about 1/300 of a core that
+others want all of the time, with *low* 1/70. Where SCHED_IDLE is refused,
+*idle* is *low*.
 """,
     ),
     cfg.StrOpt(

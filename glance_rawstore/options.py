@@ -30,7 +30,8 @@ class Options:
     :param use_half_life: seconds in which a use loses half of its weight
     :param staged: when to convert from the staged file: "auto", "always" or
         "never"
-    :param nice: see :class:`child.Limits`, as of ``io_class``
+    :param cpu: ``nice`` and ``idle`` of :class:`child.Limits`
+    :param io_class: see there
     :param by_default: a copy of every convertible image is wished for
     :param budget: what all copies may use
     :param eviction_policy: its name
@@ -56,7 +57,7 @@ class Options:
     slice_size: int = units.Gi
     workers: int = 4
     use_half_life: int = 3 * 24 * 3600
-    nice: int = 19
+    cpu: tuple[int, bool] = conversion_opts.CPU_PRIORITIES['low']
     staged: str = 'auto'
     io_class: tuple[str, ...] | None = conversion_opts.IO_CLASSES['low']
     budget: Limits = dataclasses.field(default_factory=Limits)
@@ -94,7 +95,7 @@ class Options:
             retry_limit=ours.retry_limit,
             slice_size=ours.slice_size * units.Mi,
             workers=ours.conversion_workers,
-            nice=ours.conversion_nice,
+            cpu=conversion_opts.CPU_PRIORITIES[ours.conversion_cpu_priority],
             staged=ours.convert_staged,
             io_class=conversion_opts.IO_CLASSES[ours.conversion_io_priority],
             use_half_life=stores.option(
@@ -110,11 +111,13 @@ class Options:
     def limits(self, virtual_size: int) -> child.Limits:
         """Limits of a child process for an image of that size, in bytes."""
         gib = -(-virtual_size // units.Gi)
+        nice, idle = self.cpu
         return child.Limits(
             address_space=self.address_space,
             cpu_time=self.cpu_time + self.cpu_time_per_gib * gib,
             stall=self.stall_timeout,
-            nice=self.nice,
+            nice=nice,
+            idle=idle,
             io_class=self.io_class,
         )
 

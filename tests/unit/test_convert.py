@@ -4,6 +4,7 @@
 A script stands in for qemu-img here; test_convert_running.py has the real one.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -100,6 +101,30 @@ def test_every_call_gives_way_as_far_as_told(
     assert found.split()[0] == str(min(ours + nice, 19))
     assert found.split(maxsplit=1)[1].startswith(expected)
     assert os.nice(0) == ours
+
+
+@pytest.mark.parametrize(
+    ('idle', 'refused', 'policy'),
+    [(True, False, 'IDLE'), (True, True, 'OTHER'), (False, False, 'OTHER')],
+)
+def test_a_call_has_only_what_nobody_else_wants_where_that_can_be_had(
+    pretend, tmp_path, monkeypatch, idle, refused, policy
+):
+    def refuse(*_args):
+        raise PermissionError(errno.EPERM, 'seccomp')
+
+    child.may_idle.cache_clear()
+    if refused:
+        monkeypatch.setattr(os, 'sched_setscheduler', refuse)
+    pretend(f'chrt --pid $$ > {tmp_path}/policy; nice > {tmp_path}/nice')
+    ours = os.nice(0)
+
+    run(limits=child.Limits(2 * GIB, 77, 30, nice=19, idle=idle))
+
+    assert f'SCHED_{policy}\n' in (tmp_path / 'policy').read_text()
+    low = ours if policy == 'IDLE' else 19
+    assert int((tmp_path / 'nice').read_text()) == low
+    child.may_idle.cache_clear()
 
 
 def test_who_may_not_set_a_priority_converts_with_his_own(pretend, tmp_path):

@@ -129,18 +129,27 @@ def test_cpu_time_grows_with_the_virtual_size(tmp_path, size, seconds):
 
 
 @pytest.mark.parametrize(
-    ('value', 'io_class'),
-    [('idle', ('--class', 'idle')), ('normal', None)],
+    ('value', 'cpu', 'io_class'),
+    [
+        (
+            'low',
+            (19, False),
+            ('--class', 'best-effort', '--classdata', '7'),
+        ),
+        ('idle', (19, True), ('--class', 'idle')),
+        ('normal', (0, False), None),
+    ],
 )
-def test_priorities_are_told(tmp_path, value, io_class):
+def test_priorities_are_told(tmp_path, value, cpu, io_class):
     text = (
-        '    [glance_rawstore]\n    conversion_nice = 5\n'
+        f'    [glance_rawstore]\n    conversion_cpu_priority = {value}\n'
         f'    conversion_io_priority = {value}\n'
     )
 
     limits = read(tmp_path, text).limits(GIB)
 
-    assert (limits.nice, limits.io_class) == (5, io_class)
+    assert (limits.nice, limits.idle) == cpu
+    assert limits.io_class == io_class
 
 
 @pytest.mark.parametrize(

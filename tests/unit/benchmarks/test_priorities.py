@@ -17,6 +17,7 @@ TELL = (
     'import os, sys; '
     'print(os.sched_getscheduler(0), os.nice(0), *sys.argv[1:])'
 )
+IDLE = ('chrt', '--idle', '0')
 
 
 @pytest.mark.parametrize(
@@ -28,13 +29,14 @@ TELL = (
         (priorities.NONE, '0 0 -m 16 a b'),
     ],
 )
-def test_a_command_is_run_as_was_chosen(tmp_path, way, told):
+@pytest.mark.parametrize('before', [('nice', '-n', '7'), IDLE])
+def test_a_command_is_run_as_was_chosen(tmp_path, way, told, before):
     chosen = priorities.choice(tmp_path / 'bin')
     chosen.write_text(way)
 
     done = subprocess.run(
         [
-            *(chosen.with_name('nice'), '-n', '19'),
+            *(chosen.with_name(before[0]), *before[1:]),
             *(sys.executable, '-c', TELL, '-m', '16', 'a b'),
         ],
         check=True,

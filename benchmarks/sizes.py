@@ -11,9 +11,7 @@ from benchmarks import contestants
 from benchmarks import guests
 from benchmarks import memory
 from benchmarks import parts
-from benchmarks import results
 from benchmarks import usual
-from benchmarks import volumes
 from benchmarks.contestants import Contestant
 from benchmarks.images import MIB
 from benchmarks.images import Image
@@ -42,13 +40,7 @@ def _sizes(run: parts.Run) -> None:
         image = guests.make(run.directory, guests.SPARSE, data * MIB)
         image = dataclasses.replace(image, name=f'{data} MiB')
         _turn(run, DRAWN, image)
-        run.stage.settle()
-        made = volumes.measure(
-            run.stage, image, run.say, count=run.result.repeat, warm_ups=0
-        )
-        for row, seconds in made.items():
-            timing = results.Timing(row, image.name, tuple(seconds))
-            run.result.volumes.append(timing)
+        usual.make_volumes(run, image, run.result.repeat, warm_ups=0)
 
 
 @parts.part(
@@ -71,10 +63,6 @@ def _turn(
 ) -> None:
     """Let everybody have a turn in each round."""
     run.result.images = [*run.result.images, image]
-    for _ in range(run.result.repeat):
+    for number in range(run.result.repeat):
         for contestant in everybody:
-            run.stage.settle()
-            seconds = contestant(run.stage, image)
-            run.result.add(image, seconds)
-            for row, taken in seconds.items():
-                run.say(f'{image.name}: {row} {taken:.2f} s')
+            usual.turn(run, contestant, image, number)

@@ -17,6 +17,7 @@ from benchmarks import parts
 from benchmarks import passes
 from benchmarks import results
 from benchmarks import volumes
+from benchmarks.contestants import Contestant
 
 # The first imports of a worker load half of its code.
 WARM_UP = 3
@@ -73,14 +74,24 @@ def _round(run: parts.Run, number: int, image: images.Image) -> None:
     everybody = contestants.of(run.stage)
     first = number % len(everybody)
     for contestant in everybody[first:] + everybody[:first]:
-        run.stage.settle()
-        seconds = contestant(run.stage, image)
-        run.result.add(image, seconds)
-        for row, taken in seconds.items():
-            run.say(
-                f'round {number + 1} of {run.result.repeat}, '
-                f'{image.name}: {row} {taken:.2f} s'
-            )
+        turn(run, contestant, image, number)
+
+
+def turn(
+    run: parts.Run, contestant: Contestant, image: images.Image, number: int
+) -> None:
+    """Let one of them do it, and keep the times.
+
+    :param number: of the round, from 0
+    """
+    run.stage.settle()
+    seconds = contestant(run.stage, image)
+    run.result.add(image, seconds)
+    for row, taken in seconds.items():
+        run.say(
+            f'round {number + 1} of {run.result.repeat}, '
+            f'{image.name}: {row} {taken:.2f} s'
+        )
 
 
 def _costs(run: parts.Run) -> None:
@@ -103,12 +114,22 @@ def _costs(run: parts.Run) -> None:
 )
 def _volumes(run: parts.Run) -> None:
     for image in run.images:
-        run.stage.settle()
-        run.say(f'volumes by Cinder, {image.name}')
-        made = volumes.measure(run.stage, image, run.say)
-        for row, seconds in made.items():
-            timing = results.Timing(row, image.name, tuple(seconds))
-            run.result.volumes.append(timing)
+        make_volumes(run, image, volumes.COUNT, warm_ups=1)
+
+
+def make_volumes(
+    run: parts.Run, image: images.Image, count: int, warm_ups: int
+) -> None:
+    """Have Cinder make volumes of an image, and keep the times.
+
+    :param count: of volumes, as ``warm_ups``: see :func:`volumes.measure`
+    """
+    run.stage.settle()
+    run.say(f'volumes by Cinder, {image.name}')
+    made = volumes.measure(run.stage, image, run.say, count, warm_ups)
+    for row, seconds in made.items():
+        timing = results.Timing(row, image.name, tuple(seconds))
+        run.result.volumes.append(timing)
 
 
 @parts.part(

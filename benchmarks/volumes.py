@@ -77,8 +77,8 @@ def measure(
     stage: bed.Bed,
     image: Image,
     say: Callable[[str], None],
-    count: int = COUNT,
-    warm_ups: int = 1,
+    count: int,
+    warm_ups: int,
 ) -> dict[str, list[float]]:
     """Make volumes of an image both ways; return seconds by row.
 

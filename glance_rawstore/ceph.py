@@ -155,20 +155,25 @@ def change_omap(
     ioctx: Any,
     name: str,
     before: Mapping[str, str],
-    keys: tuple[str, ...],
-    values: tuple[bytes, ...],
+    after: Mapping[str, bytes],
+    create: bool = False,
 ) -> bool:
-    """Set keys of an omap, if others are what they were; never creates it.
+    """Set keys of an omap, all or none, if others are what they were.
 
     :param before: what is compared; as empty where there is no such key
+    :param after: what is set
+    :param create: the object, if there is none
     :returns: whether they were set
     :raises NotFound: there is no such object
+    :raises NoSpace: the object is to be created, and the pool is full
     :raises CephUnavailable: the cluster does not answer
     """
     with translated(), rados.WriteOpCtx() as operation:
+        if create:
+            operation.new(rados.LIBRADOS_CREATE_IDEMPOTENT)
         for key, value in before.items():
             operation.omap_cmp(key, value)
-        ioctx.set_omap(operation, keys, values)
+        ioctx.set_omap(operation, tuple(after), tuple(after.values()))
         try:
             ioctx.operate_write_op(operation, name)
         except rados.Error as exc:

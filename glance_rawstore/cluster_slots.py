@@ -12,7 +12,6 @@ the same one.
 """
 
 import contextlib
-import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import Any
 from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import turns
+from glance_rawstore.options import Options
 
 LOG = logging.getLogger(__name__)
 
@@ -74,8 +74,7 @@ class Slots:
         try:
             while True:
                 try:
-                    taken = self._take(ticket)
-                    before = 0 if taken else len(self._line(ticket))
+                    taken, before = self._take(ticket)
                 except exceptions.CephUnavailable as exc:
                     LOG.info('It cannot be seen whose turn it is: %s', exc)
                 if taken is not None:
@@ -97,7 +96,7 @@ class Slots:
         """
         if self._there(_WAITING):
             return None
-        return self._take(self._ticket(project))
+        return self._take(self._ticket(project))[0]
 
     def wanted(self) -> bool:
         """Whether somebody waits for a slot.
@@ -110,42 +109,45 @@ class Slots:
         """One that comes after all who are there."""
         there = (*self._there(_WAITING), *self._there(_RUNNING))
         number = 1 + max((int(found.arrived) for found in there), default=0)
-        digest = hashlib.sha256(project.encode()).hexdigest()[:16]
+        digest = turns.digest(project)
         return _read(f'{number}-{digest}-{uuid.uuid4().hex}')
 
     def _there(self, name: str) -> list[turns.Ticket]:
         """Those who wait, or run; the dead have run out."""
         return [_read(c) for c in lease.cookies(self._ioctx, OBJECT, name)]
 
-    def _line(self, ticket: turns.Ticket) -> list[turns.Ticket]:
-        """Those who begin before one that waits."""
+    def _place(self, ticket: turns.Ticket) -> tuple[int, int]:
+        """How many begin before one that waits, and how many slots are free.
+
+        It is its turn when there are more slots than others before it.
+        """
         running = [found.project for found in self._there(_RUNNING)]
         # Its own lock may have run out while the cluster was away.
         line = turns.order({*self._there(_WAITING), ticket}, running)
-        return line[: line.index(ticket)]
+        return line.index(ticket), self._count - len(running)
 
-    def _free(self, ticket: turns.Ticket) -> bool:
-        """Whether it is its turn."""
-        running = len(self._there(_RUNNING))
-        return running + len(self._line(ticket)) < self._count
+    def _take(self, ticket: turns.Ticket) -> tuple[lease.Shared | None, int]:
+        """Take a turn, if it is ours, and nobody else takes his just now.
 
-    def _take(self, ticket: turns.Ticket) -> lease.Shared | None:
-        """Take a turn, if it is ours, and nobody else takes his just now."""
-        if not self._free(ticket):
-            return None
+        :returns: the slot, and how many come before us if there is none
+        """
+        before, free = self._place(ticket)
+        if before >= free:
+            return None, before
         taking = lease.Lock(
             self._ioctx, OBJECT, _TAKING, _TAKEN_WITHIN, 'taking a turn'
         )
         try:
             taking.acquire()
         except exceptions.LeaseHeld:
-            return None
+            return None, before
         try:
-            if self._free(ticket) and taking.confirm():
-                return self._held(_RUNNING, ticket)
+            before, free = self._place(ticket)
+            if before < free and taking.confirm():
+                return self._held(_RUNNING, ticket), 0
         finally:
             taking.release()
-        return None
+        return None, before
 
     def _held(self, name: str, ticket: turns.Ticket) -> lease.Shared:
         held = lease.Shared(
@@ -158,6 +160,16 @@ class Slots:
         )
         held.acquire()
         return held
+
+
+def limited(ioctx: Any, options: Options) -> Slots | None:
+    """The slots of a raw pool, if it has a limited number of them.
+
+    :param ioctx: as for :class:`Slots`
+    """
+    if not options.max_cluster:
+        return None
+    return Slots(ioctx, options.max_cluster, options.lease_duration)
 
 
 def _read(cookie: str) -> turns.Ticket:

@@ -12,7 +12,7 @@ duration, so that one which is heard of no more is not waited for.
 import contextlib
 import logging
 import uuid
-from types import TracebackType
+from collections.abc import Iterator
 from typing import Any
 
 from glance_rawstore import exceptions
@@ -78,38 +78,26 @@ def _lock(name: str) -> str:
     return f'{_LOCK}.{name}'
 
 
-class Presence:
-    """A helper's being there, for as long as the context lasts.
+@contextlib.contextmanager
+def presence(ioctx: Any, rbd_id: str, duration: float) -> Iterator[str]:
+    """Be there as a helper for as long as the context lasts.
 
     :param duration: seconds after which it is taken for gone, when it is
         not heard of
-
-    :ivar name: of the helper
+    :returns: the helper's name
+    :raises NotFound: the ``.part`` is gone
+    :raises CephUnavailable: the cluster does not answer
     """
-
-    def __init__(self, ioctx: Any, rbd_id: str, duration: float) -> None:
-        self.name = str(uuid.uuid4())
-        self._lease = lease.Lease(ioctx, rbd_id, duration, _lock(self.name))
-
-    def __enter__(self) -> 'Presence':
-        """Be there.
-
-        :raises NotFound: the ``.part`` is gone
-        :raises CephUnavailable: the cluster does not answer
-        """
-        self._lease.acquire()
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _exc: BaseException | None,
-        _tb: TracebackType | None,
-    ) -> None:
-        self._lease.release()
+    name = str(uuid.uuid4())
+    held = lease.Lease(ioctx, rbd_id, duration, _lock(name))
+    held.acquire()
+    try:
+        yield name
+    finally:
+        held.release()
 
 
-class Sharing(contextlib.AbstractContextManager['Sharing']):
+class Sharing:
     """The owner's: lets others know as long as there are slices to take.
 
     Fails nothing: at worst nobody helps.
@@ -143,12 +131,8 @@ class Sharing(contextlib.AbstractContextManager['Sharing']):
         except exceptions.RawStoreError as exc:
             LOG.info('Others were not told of slices to take: %s', exc)
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _exc: BaseException | None,
-        _tb: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Have nobody come any more."""
         if self._told:
             with contextlib.suppress(exceptions.RawStoreError):
                 withdraw(self._ioctx, self._image_id, self._record.rbd_id)

@@ -121,11 +121,9 @@ def meta(ioctx: Any, rbd_id: str, key: str) -> str | None:
     :raises CephUnavailable: the cluster does not answer
     """
     try:
-        found = ceph.read_omap(ioctx, _HEADER + rbd_id, (_META + key,))
+        return metas(ioctx, rbd_id, (key,)).get(key)
     except exceptions.NotFound:
         return None
-    value = found.get(_META + key)
-    return None if value is None else value.decode(errors='replace')
 
 
 def metas(ioctx: Any, rbd_id: str, keys: Iterable[str]) -> dict[str, str]:
@@ -153,10 +151,9 @@ def change_metas(
     :raises CephUnavailable: the cluster does not answer, so that it may be
         set, now or a while later
     """
-    names = tuple(_META + key for key in after)
-    values = tuple(value.encode() for value in after.values())
     compared = {_META + key: value for key, value in before.items()}
-    return ceph.change_omap(ioctx, _HEADER + rbd_id, compared, names, values)
+    values = {_META + key: value.encode() for key, value in after.items()}
+    return ceph.change_omap(ioctx, _HEADER + rbd_id, compared, values)
 
 
 def set_meta(ioctx: Any, rbd_id: str, key: str, value: str) -> None:

@@ -8,7 +8,6 @@ image in its omap. Entries are removed by the agent when they are older than
 """
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 from glance_rawstore import omap
@@ -57,11 +56,6 @@ def forget_old(ioctx: Any, now: float) -> int:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    old = list(_old(_TABLE.read_all(ioctx), now))
-    for key in old:
-        _TABLE.remove(ioctx, key)
-    return len(old)
-
-
-def _old(entries: dict[str, bytes], now: float) -> Iterator[str]:
-    return (k for k, v in entries.items() if shown.decode(v, now) is None)
+    return _TABLE.remove_where(
+        ioctx, lambda _key, value: shown.decode(value, now) is None
+    )

@@ -127,11 +127,7 @@ def forget_traces(ioctx: Any, now: float) -> int:
     :param now: seconds since the epoch
     :raises CephUnavailable: the cluster does not answer
     """
-    old = [
-        key
-        for key, value in _TABLE.read_all(ioctx).items()
-        if key.startswith(_GONE) and _gone(value, now) is None
-    ]
-    for key in old:
-        _TABLE.remove(ioctx, key)
-    return len(old)
+    return _TABLE.remove_where(
+        ioctx,
+        lambda key, value: key.startswith(_GONE) and _gone(value, now) is None,
+    )

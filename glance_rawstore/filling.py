@@ -7,6 +7,7 @@ is emptied and written by the owner. So zeros are written by the owner alone,
 and whatever a helper writes late, as one that hung, is what stands there.
 """
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -123,7 +124,7 @@ class Owner(Worker):
         shared = crew.Sharing(
             self.pool.ioctx, self.image_id, self.record, self.options.workers
         )
-        with shared:
+        with contextlib.closing(shared):
             disturbed = False
             while self.record.todo.left():
                 taken = self._take(between, calls)

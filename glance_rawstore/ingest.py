@@ -201,11 +201,9 @@ def _of_cluster(
     telling: '_Telling',
 ) -> contextlib.AbstractContextManager[None]:
     """One of the cluster's slots, if they are limited."""
-    if not chosen.max_cluster:
+    found = cluster_slots.limited(pool.ioctx, chosen)
+    if found is None:
         return contextlib.nullcontext()
-    found = cluster_slots.Slots(
-        pool.ioctx, chosen.max_cluster, chosen.lease_duration
-    )
     return found.slot(telling.wait, project, telling.before)
 
 

@@ -5,8 +5,7 @@ For a few entries, by image. The object is there from the first entry on, and
 stays: a full pool has no room for a new one.
 """
 
-import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from glance_rawstore import ceph
@@ -97,19 +96,9 @@ class Table:
         :raises NoSpace: the pool is full, and this would be its first entry
         :raises CephUnavailable: the cluster does not answer
         """
-        with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
-            # To compare with what is not there takes an object at least.
-            operation.new(ceph.rados.LIBRADOS_CREATE_IDEMPOTENT)
-            for key in after:
-                operation.omap_cmp(key, before.get(key, b'').decode())
-            ioctx.set_omap(operation, tuple(after), tuple(after.values()))
-            try:
-                ioctx.operate_write_op(operation, self.name)
-            except ceph.rados.Error as exc:
-                if exc.errno == errno.ECANCELED:
-                    return False
-                raise
-        return True
+        # To compare with what is not there takes an object at least.
+        compared = {key: before.get(key, b'').decode() for key in after}
+        return ceph.change_omap(ioctx, self.name, compared, after, create=True)
 
     def remove(self, ioctx: Any, key: str) -> None:
         """Remove an entry; accepts "already gone".
@@ -121,3 +110,17 @@ class Table:
         with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
             ioctx.remove_omap_keys(operation, (key,))
             ioctx.operate_write_op(operation, self.name)
+
+    def remove_where(
+        self, ioctx: Any, unwanted: Callable[[str, bytes], bool]
+    ) -> int:
+        """Remove the entries of which it is so; how many these were.
+
+        :param unwanted: asked of each key and value
+        :raises CephUnavailable: the cluster does not answer
+        """
+        entries = self.read_all(ioctx).items()
+        found = [key for key, value in entries if unwanted(key, value)]
+        for key in found:
+            self.remove(ioctx, key)
+        return len(found)

@@ -33,10 +33,6 @@ Progress = Callable[[float], None]
 Stop = Callable[[], Exception | None]
 
 
-def _node(source: sources.Source, verdict: safety.Verdict) -> nodes.Node:
-    return nodes.source(verdict.driver, source.node, verdict.cluster_size)
-
-
 class Part:
     """A ``.part`` that is ours.
 
@@ -101,7 +97,7 @@ class Part:
         :raises TooLarge: qemu-img sees another size than the header names
         :raises NoSpace: there is more data than free space, or budget
         """
-        node = _node(source, verdict)
+        node = verdict.node(source.node)
         qemu_img = self._qemu_img(verdict.virtual_size)
         info = qemu_img.info(node)
         safety.check_size(info.virtual_size, self._options.max_size)
@@ -160,7 +156,7 @@ class Part:
         :raises UnsafeImage: the result is a disk image in itself
         """
         target = self.pool.node(raw_copy.part_name(self.image_id))
-        node = _node(source, verdict)
+        node = verdict.node(source.node)
         with noting.noting(self._note) as note:
 
             def told(done: float) -> None:
@@ -191,16 +187,10 @@ class Part:
         Asked before the caller, who may not be able to tell: so a lost lease
         is always noticed, and who writes the ``.part`` always known.
         """
-        try:
-            self.record.look()
-            if not self.pool.has_part(self.image_id, self.rbd_id):
-                return exceptions.Cancelled()
-        except (exceptions.Cancelled, exceptions.LeaseLost) as exc:
-            return exc  # maybe it is committed by now
-        except exceptions.RawStoreError as exc:
-            # Not knowing is no reason to stop; stalling is, elsewhere.
-            LOG.info('Cannot tell whether a copy is still there: %s', exc)
-        return exceptions.LeaseLost() if self._lease.lost else None
+        why = resuming.lost(self.pool, self.image_id, self.record)
+        if why is None and self._lease.lost:
+            return exceptions.LeaseLost()
+        return why
 
     def taken_over(self) -> bool:
         """Whether the image's copy is another worker's, made or being made.

@@ -119,6 +119,25 @@ def shut_out(pool: raw_pool.RawPool, image_id: str) -> None:
         raise exceptions.Cancelled() from exc
 
 
+def lost(
+    pool: raw_pool.RawPool, image_id: str, ours: Record
+) -> Exception | None:
+    """Why a ``.part`` is not to be written by us any more, if that is known.
+
+    :param ours: what we know of it
+    """
+    try:
+        ours.look()
+        if not pool.has_part(image_id, ours.rbd_id):
+            return exceptions.Cancelled()
+    except (exceptions.Cancelled, exceptions.LeaseLost) as exc:
+        return exc  # maybe it is committed by now
+    except exceptions.RawStoreError as exc:
+        # Not knowing is no reason to stop; stalling is, elsewhere.
+        LOG.info('Cannot tell whether a copy is still there: %s', exc)
+    return None
+
+
 def empty(
     pool: raw_pool.RawPool,
     image_id: str,

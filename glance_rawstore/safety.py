@@ -16,6 +16,7 @@ from oslo_utils.imageutils import format_inspector
 
 from glance_rawstore import exceptions
 from glance_rawstore import formats
+from glance_rawstore import nodes
 
 #: Bytes after which an inspector that still wants more is given up. VHDX
 #: keeps its metadata anywhere in the first MiBs; nothing else needs 1 MiB.
@@ -63,6 +64,13 @@ class Verdict:
     driver: str
     virtual_size: int
     cluster_size: int | None = None
+
+    def node(self, protocol: nodes.Node) -> nodes.Node:
+        """How qemu is to open the image.
+
+        :param protocol: how it reaches the bytes
+        """
+        return nodes.source(self.driver, protocol, self.cluster_size)
 
 
 def _chunks(source: Readable) -> Iterable[bytes]:

@@ -43,7 +43,7 @@ def at_once(
         if not alone:
             return None
         found = tickets.found(directory)
-        if any(not seen.running and seen.lives() for seen in found):
+        if _somebody_waits(found):
             return None
         if len(_running(found)) >= count:
             return None
@@ -55,7 +55,10 @@ def wanted(directory: str) -> bool:
 
     :param directory: as for :func:`slot`
     """
-    found = tickets.found(directory)
+    return _somebody_waits(tickets.found(directory))
+
+
+def _somebody_waits(found: list[tickets.Seen]) -> bool:
     return any(not seen.running and seen.lives() for seen in found)
 
 

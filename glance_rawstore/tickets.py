@@ -13,7 +13,6 @@ fcntl(2), which libraries use, hold between processes only.
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import os
 import re
 import time
@@ -46,8 +45,7 @@ class Slot:
         self, directory: str, project: str, runs: bool = False
     ) -> None:
         self.runs = runs
-        # An owner may be any text that an admin has thought of.
-        digest = hashlib.sha256(project.encode()).hexdigest()[:16]
+        digest = turns.digest(project)
         self._tail = f'{time.time_ns():020d}-{digest}-{uuid.uuid4().hex}'
         self._directory = directory
         self._file = self._make()

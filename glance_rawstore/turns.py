@@ -13,6 +13,7 @@ then; who comes later stands behind it from the start.
 
 import collections
 import dataclasses
+import hashlib
 import heapq
 from collections.abc import Iterable
 
@@ -32,6 +33,14 @@ class Ticket:
     project: str
     arrived: float
     turn: float
+
+
+def digest(project: str) -> str:
+    """What stands for a project in names of tickets.
+
+    An owner may be any text that an admin has thought of.
+    """
+    return hashlib.sha256(project.encode()).hexdigest()[:16]
 
 
 def place(before: int) -> str:

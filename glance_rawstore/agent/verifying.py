@@ -107,9 +107,7 @@ class Verifying:
         )
         size = verdict.virtual_size
         qemu_img = convert.QemuImg(job.options.limits(size))
-        node = nodes.source(
-            verdict.driver, original.source.node, verdict.cluster_size
-        )
+        node = verdict.node(original.source.node)
         original.note_others()
         info = qemu_img.info(node)
         copy_size = self._pool.size(image.image_id)

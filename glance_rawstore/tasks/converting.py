@@ -6,6 +6,7 @@ trying while Ceph is away, so that nothing is left behind.
 """
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from taskflow.types import failure
@@ -162,28 +163,14 @@ class Convert(Step):
         :raises Cancelled: the copy, the image or our process goes away
         """
         outcome.begun(self.job, task_id, info, part.resumed_at)
-        try:
-            self._convert(part, original, verdict, info, task_id)
-        except Exception as exc:
-            if _taken_over(part):
-                raise exceptions.LeaseLost() from exc
-            raise
-
-    def _convert(
-        self,
-        part: Part,
-        original: originals.Original,
-        verdict: safety.Verdict,
-        info: convert.Info,
-        task_id: str,
-    ) -> None:
-        if self.job.head_start is not None:
-            with self.telling(task_id, self.job.head_start.begun.done):
-                self.job.head_start.join()
+        ahead = self.job.head_start
+        if ahead is not None:
+            with _judged(part), self.telling(task_id, ahead.begun.done):
+                ahead.join()
             return
         done = progress.Conversion(info.allocated, part.resumed_at)
         original.note_others()
-        with self.telling(task_id, done):
+        with _judged(part), self.telling(task_id, done):
             part.fill(
                 original.source,
                 verdict,
@@ -203,6 +190,20 @@ class Convert(Step):
         if self.job.catalog.image(self.job.image_id) is None:
             return exceptions.ImageDeleted()
         return None
+
+
+@contextlib.contextmanager
+def _judged(part: Part) -> Iterator[None]:
+    """See whether what fails does so because another worker is at it.
+
+    :raises LeaseLost: in the place of what was raised
+    """
+    try:
+        yield
+    except Exception as exc:
+        if _taken_over(part):
+            raise exceptions.LeaseLost() from exc
+        raise
 
 
 def _taken_over(part: Part) -> bool:

@@ -109,10 +109,9 @@ class HeadStart:
 
         :raises ConversionFailed: none is free
         """
-        limit, duration = job.options.max_cluster, job.options.lease_duration
-        if not limit:
+        found = cluster_slots.limited(job.raw_pool.ioctx, job.options)
+        if found is None:
             return
-        found = cluster_slots.Slots(job.raw_pool.ioctx, limit, duration)
         self._of_cluster = found.at_once(project)
         if self._of_cluster is None:
             raise exceptions.ConversionFailed('Others convert or wait to.')

@@ -16,7 +16,6 @@ from glance_rawstore import crew
 from glance_rawstore import exceptions
 from glance_rawstore import filling
 from glance_rawstore import formats
-from glance_rawstore import nodes
 from glance_rawstore import record
 from glance_rawstore import resuming
 from glance_rawstore import safety
@@ -99,9 +98,9 @@ def run(job: Job, rbd_id: str, wanted: Callable[[], bool]) -> int:
     )
     with (
         _cluster_slot(job) as has_slot,
-        crew.Presence(
+        crew.presence(
             job.raw_pool.ioctx, rbd_id, job.options.lease_duration
-        ) as presence,
+        ) as name,
         originals.open_original(job, image, lambda text: None) as original,
     ):
         if not has_slot:
@@ -113,13 +112,13 @@ def run(job: Job, rbd_id: str, wanted: Callable[[], bool]) -> int:
             rbd_id,
             kept.owner,
             image.content,
-            presence.name,
+            name,
             job.options.stall_timeout,
         )
         ours.look()
         part = raw_copy.part_name(job.image_id)
         between = filling.Between(
-            nodes.source(verdict.driver, source.node, verdict.cluster_size),
+            verdict.node(source.node),
             job.raw_pool.node(part),
         )
         calls = child.Callbacks(
@@ -130,18 +129,10 @@ def run(job: Job, rbd_id: str, wanted: Callable[[], bool]) -> int:
         return helper.run(between, calls)
 
 
-def _slots(job: Job) -> cluster_slots.Slots | None:
-    """Those of the cluster, if they are limited."""
-    limit, duration = job.options.max_cluster, job.options.lease_duration
-    if not limit:
-        return None
-    return cluster_slots.Slots(job.raw_pool.ioctx, limit, duration)
-
-
 @contextlib.contextmanager
 def _cluster_slot(job: Job) -> Iterator[bool]:
     """Have one of the cluster's slots, if it is to be had and needed."""
-    limited = _slots(job)
+    limited = cluster_slots.limited(job.raw_pool.ioctx, job.options)
     held = None if limited is None else limited.at_once()
     try:
         yield limited is None or held is not None
@@ -171,20 +162,19 @@ def _why_stop(
     """Why a helper shall stop."""
     if job.stop.is_set():
         return exceptions.Interrupted()
-    if wanted():
+    if wanted() or _wanted_by_cluster(job):
         return GivesWay()
-    try:
-        limited = _slots(job)
-        if limited is not None and limited.wanted():
-            return GivesWay()
-        ours.look()
-        if not job.raw_pool.has_part(job.image_id, ours.rbd_id):
-            return exceptions.Cancelled()
-    except (exceptions.Cancelled, exceptions.LeaseLost) as exc:
-        return exc
-    except exceptions.RawStoreError as exc:
-        # Not knowing is no reason to stop; stalling is, elsewhere.
-        LOG.info('Cannot tell whether a copy is still there: %s', exc)
-    if job.catalog.image(job.image_id) is None:
+    why = resuming.lost(job.raw_pool, job.image_id, ours)
+    if why is None and job.catalog.image(job.image_id) is None:
         return exceptions.ImageDeleted()
-    return None
+    return why
+
+
+def _wanted_by_cluster(job: Job) -> bool:
+    """Whether somebody waits for one of the cluster's slots."""
+    limited = cluster_slots.limited(job.raw_pool.ioctx, job.options)
+    try:
+        return limited is not None and limited.wanted()
+    except exceptions.RawStoreError as exc:
+        LOG.info('Cannot tell whether others wait to convert: %s', exc)
+        return False

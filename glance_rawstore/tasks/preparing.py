@@ -187,12 +187,8 @@ class TakeSlot(Step):
                     turn.update,
                 )
             )
-        if options.max_cluster:
-            of_cluster = cluster_slots.Slots(
-                job.raw_pool.ioctx,
-                options.max_cluster,
-                options.lease_duration,
-            )
+        of_cluster = cluster_slots.limited(job.raw_pool.ioctx, options)
+        if of_cluster is not None:
             job.resources.enter_context(
                 of_cluster.slot(wait, project, turn.update)
             )

@@ -136,6 +136,19 @@ class QemuImg:
             raise calls.stop() or exceptions.ConversionFailed() from exc
 
 
+def stopped_when_lost(ours):
+    """Stop when the ``.part`` is another owner's, or cannot be read."""
+
+    def stop():
+        try:
+            ours.look()
+        except exceptions.RawStoreError as exc:
+            return exc
+        return None
+
+    return child.Callbacks(stop=stop)
+
+
 class Stage:
     """A ``.part``, and who writes it.
 
@@ -219,16 +232,8 @@ class Stage:
         self.owner = self._add(pool, name, work)
 
     def _fill(self, pool, ours):
-        def stop():
-            try:
-                ours.look()
-            except exceptions.RawStoreError as exc:
-                return exc
-            return None
-
         owner = filling.Owner(pool, ID, ours, CHOSEN)
-        calls = child.Callbacks(stop=stop)
-        owner.run(BETWEEN, calls, lambda: None)
+        owner.run(BETWEEN, stopped_when_lost(ours), lambda: None)
 
     def add_helper(self):
         """Somebody helps whoever is the owner now, if there is one."""
@@ -237,27 +242,19 @@ class Stage:
         worker, _ = record.read(pool, self.rbd_id)
         if kept is None or kept.owner != worker:
             return
-        presence = crew.Presence(pool.ioctx, self.rbd_id, 30)
-        presence.__enter__()
-        self._stack.callback(presence._lease.release)
-        ours = record.Record(pool, self.rbd_id, worker, SOURCE, presence.name)
-
-        def stop():
-            try:
-                ours.look()
-            except exceptions.RawStoreError as exc:
-                return exc
-            return None
+        presence = self._stack.enter_context(contextlib.ExitStack())
+        name = presence.enter_context(
+            crew.presence(pool.ioctx, self.rbd_id, 30)
+        )
+        ours = record.Record(pool, self.rbd_id, worker, SOURCE, name)
 
         def work():
             ours.look()
             helper = helping.Helper(pool, ID, ours, CHOSEN)
-            try:
-                helper.run(BETWEEN, child.Callbacks(stop=stop))
-            finally:
-                presence._lease.release()
+            with presence:
+                helper.run(BETWEEN, stopped_when_lost(ours))
 
-        helper = self._add(pool, presence.name, work)
+        helper = self._add(pool, name, work)
         self.helpers[helper] = presence
 
     def _add(self, pool, name, work):
@@ -267,7 +264,7 @@ class Stage:
 
     def forget(self, helper):
         """It is heard of no more; whether it lives or not."""
-        self.helpers[helper]._lease.release()
+        self.helpers[helper].close()
 
     def check(self):
         """What is said to be done is written."""

@@ -80,7 +80,10 @@ class ConversionFailed(RawStoreError):
 class NoSpace(ConversionFailed):
     """The raw pool or the scratch directory has not enough free space."""
 
-    sentence = 'The pool for raw copies is full.'
+    sentence = (
+        'The pool for raw copies is full. An operator can free space in it, '
+        'raise its quota, or add space.'
+    )
 
 
 class OverBudget(NoSpace):

@@ -50,7 +50,7 @@ def test_a_copy_that_is_made_is_counted_and_told(work):
 @pytest.mark.parametrize(
     ('error', 'reason', 'message'),
     [
-        (exceptions.NoSpace(), 'no_space', 'The pool for raw copies is full.'),
+        (exceptions.NoSpace(), 'no_space', exceptions.NoSpace.sentence),
         (RuntimeError('/secret/path'), 'internal', 'The raw copy failed.'),
     ],
 )

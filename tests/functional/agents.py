@@ -151,6 +151,27 @@ def configured(
     yield path
 
 
+@contextlib.contextmanager
+def nodes(
+    cloud: Cloud, directory: Path, count: int, **options: object
+) -> Iterator[list[Agent]]:
+    """As many nodes, each with an agent, slots and a log of its own.
+
+    :param options: see :func:`configured`
+    """
+    with contextlib.ExitStack() as stack:
+        confs = [
+            stack.enter_context(
+                configured(cloud, directory, f'node-{number}', **options)
+            )
+            for number in range(count)
+        ]
+        yield [
+            stack.enter_context(Agent(cloud, conf.parent, conf))
+            for conf in confs
+        ]
+
+
 def _put(text: str, group: str, values: Mapping[str, object]) -> str:
     """Put options into a group of a configuration, before those it has.
 

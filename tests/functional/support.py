@@ -4,8 +4,9 @@
 import contextlib
 import hashlib
 import sqlite3
+import subprocess
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,20 @@ def throttled(cloud: Cloud, image_id: str, rate: int) -> None:
         image.metadata_set('conf_rbd_qos_read_bps_limit', str(rate))
 
 
+@contextlib.contextmanager
+def full(cloud: Cloud) -> Iterator[None]:
+    """The raw pool is full meanwhile, by its quota.
+
+    There must be a copy in it already, or something being written.
+    """
+    cloud.cluster.set_quota(cloud.raw_pool, 1 << 20)
+    try:
+        await_true(lambda: cloud.cluster.is_full(cloud.raw_pool), 'it is full')
+        yield
+    finally:
+        cloud.cluster.set_quota(cloud.raw_pool, 0)
+
+
 class Pool:
     """The raw pool of a cloud, looked at with Glance's own cephx user."""
 
@@ -281,6 +296,19 @@ class Pool:
             f'rbd:{self.cloud.raw_pool}/{name}{at}:id={self.cloud.ceph_user}'
             f':conf={self.cloud.cluster.conf}'
         )
+
+    def assert_identical(self, image_id: str, source: Path) -> None:
+        """The copy of an image is, byte by byte, what a guest sees of a file.
+
+        :param source: whose format qemu-img tells by itself
+        """
+        done = subprocess.run(
+            ['qemu-img', 'compare', source, self.node(image_id)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f'{done.stdout}{done.stderr}'
 
 
 def sha512(path: Path) -> str:

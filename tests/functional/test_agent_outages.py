@@ -7,13 +7,13 @@ It recovers by itself, or fails clearly and tries again; and nothing is left.
 import contextlib
 import dataclasses
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
 from glance_rawstore.lifecycle import raw_copy
@@ -24,6 +24,7 @@ from tests.functional.agents import Agent
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.functional.support import full
 from tests.waiting import pause
 
 QUICK = {
@@ -155,7 +156,7 @@ class Node:
             'no attempt is remembered',
         )
         for image_id, source in wishes:
-            self._assert_identical(image_id, source)
+            self.pool.assert_identical(image_id, source)
             self._assert_free(image_id)
         spooled = [
             path
@@ -163,13 +164,6 @@ class Node:
             if path.suffix not in ('.conf', '.log') and path.stat().st_size
         ]
         assert spooled == []
-
-    def _assert_identical(self, image_id: str, source: Path) -> None:
-        subprocess.run(
-            ['qemu-img', 'compare', source, self.pool.node(image_id)],
-            check=True,
-            capture_output=True,
-        )
 
     def _assert_free(self, image_id: str) -> None:
         with (
@@ -278,12 +272,12 @@ def test_two_agents_make_each_copy_once_after_an_outage(
 def test_a_pool_that_fills_up_meanwhile_is_waited_for(
     cloud: Cloud, tmp_path: Path, big_image: Path, small_image: Path
 ) -> None:
-    message = 'The pool for raw copies is full.'
+    message = exceptions.NoSpace.sentence
     with running(cloud, tmp_path) as node:
         small = node.wish(small_image)
         await_true(lambda: node.settled(small), 'there is a copy')
         big = node.wish(big_image)
-        with full(cloud, node):
+        with filled(cloud, node):
             task = node.tenant.await_copy_task(big, ('failure',))
             assert task['message'] == message
             known = await_true(
@@ -295,16 +289,14 @@ def test_a_pool_that_fills_up_meanwhile_is_waited_for(
 
 
 @contextlib.contextmanager
-def full(cloud: Cloud, node: Node) -> Iterator[None]:
+def filled(cloud: Cloud, node: Node) -> Iterator[None]:
     """The raw pool is full from the midst of a conversion on."""
     (qemu_img,) = await_true(node.converting, 'a copy is being written')
     qemu_img.suspend()
     held = holding.Held(qemu_img)
-    cloud.cluster.set_quota(cloud.raw_pool, 1 << 20)
     try:
-        await_true(lambda: cloud.cluster.is_full(cloud.raw_pool), 'it is full')
-        held.go_on()
-        yield
+        with full(cloud):
+            held.go_on()
+            yield
     finally:
         held.go_on()
-        cloud.cluster.set_quota(cloud.raw_pool, 0)

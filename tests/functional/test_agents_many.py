@@ -16,7 +16,6 @@ from glanceclient import exc
 from tests import images
 from tests.cloud import Cloud
 from tests.functional import agents
-from tests.functional.agents import Agent
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
@@ -32,19 +31,6 @@ QUICK = {
     'max_conversions': 1,
 }
 MAKING = ': making its raw copy'
-
-
-def start_agents(
-    stack: contextlib.ExitStack, cloud: Cloud, directory: Path, count: int
-) -> list[Agent]:
-    """As many nodes, each with an agent, slots and a log of its own."""
-    found = []
-    for number in range(count):
-        conf = stack.enter_context(
-            agents.configured(cloud, directory, f'node-{number}', **QUICK)
-        )
-        found.append(stack.enter_context(Agent(cloud, conf.parent, conf)))
-    return found
 
 
 @pytest.fixture(scope='module')
@@ -76,8 +62,7 @@ def test_three_agents_share_twenty_images_though_one_is_killed(
     def active() -> int:
         return sum(name.endswith('_raw') for name in pool.names())
 
-    with contextlib.ExitStack() as stack:
-        nodes = start_agents(stack, cloud, tmp_path, 3)
+    with agents.nodes(cloud, tmp_path, 3, **QUICK) as nodes:
         await_true(
             lambda: active() >= 5 and all(MAKING in n.log() for n in nodes),
             'all of them are at work',
@@ -133,8 +118,7 @@ def test_a_hundred_deletions_at_random_moments_leave_nothing(
         time.sleep(moment)  # which is what is tested
         delete(tenant, image_id)
 
-    with contextlib.ExitStack() as stack:
-        start_agents(stack, cloud, tmp_path, 2)
+    with agents.nodes(cloud, tmp_path, 2, **QUICK):
         with futures.ThreadPoolExecutor(4) as users:
             list(users.map(one, [moments.uniform(0, 4) for _ in range(100)]))
         await_true(lambda: not pool.names(), 'nothing is left')
@@ -175,7 +159,7 @@ def test_users_who_save_all_the_time_cost_no_copy_its_location(
         return bool(row and row['metadata']['status'] == 'active')
 
     with contextlib.ExitStack() as stack:
-        start_agents(stack, cloud, tmp_path, 1)
+        stack.enter_context(agents.nodes(cloud, tmp_path, 1, **QUICK))
         users = stack.enter_context(futures.ThreadPoolExecutor(4))
         stack.callback(ended.set)
         # Imports end first: a save may take the location of the original

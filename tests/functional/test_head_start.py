@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.functional.conftest import region
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.functional.support import full
 from tests.functional.support import importing
 from tests.functional.support import open_tasks
 from tests.functional.support import sha512
@@ -74,15 +74,6 @@ def assert_let_go(cloud: Cloud) -> None:
     assert list((cloud.directory / 'staging').iterdir()) == []
 
 
-def compare(path: Path, pool: Pool, image_id: str) -> None:
-    """A raw copy is what the guest sees of a file."""
-    subprocess.run(
-        ['qemu-img', 'compare', path, pool.node(image_id)],
-        check=True,
-        capture_output=True,
-    )
-
-
 def test_a_staged_file_is_converted_whatever_becomes_of_its_name(
     cloud: Cloud, tenant: Tenant, pool: Pool, big_image: Path
 ) -> None:
@@ -101,8 +92,33 @@ def test_a_staged_file_is_converted_whatever_becomes_of_its_name(
     assert f'{cloud.images_pool}"' not in source, 'it does not read from RBD'
     assert task['status'] == 'success'
     assert image.os_hash_value == sha512(big_image)
-    compare(big_image, pool, image_id)
+    pool.assert_identical(image_id, big_image)
     assert tenant.download_sha512(image_id) == sha512(big_image)
+    assert_let_go(cloud)
+
+
+def test_a_raw_pool_that_fills_up_meanwhile_costs_the_image_nothing(
+    cloud: Cloud,
+    tenant: Tenant,
+    pool: Pool,
+    small_image: Path,
+    big_image: Path,
+) -> None:
+    there = tenant.make_copy(small_image)
+    image_id = tenant.start_import(big_image, raw_cache='true')
+    with holding.held(cloud, imported=False) as conversion, full(cloud):
+        assert '/proc/' in ' '.join(conversion.process.cmdline())
+        conversion.go_on()
+        image = tenant.await_active(image_id)
+        task = tenant.await_copy_task(image_id)
+
+    assert task['status'] == 'failure'
+    assert task['message'].startswith('The pool for raw copies is full')
+    assert 'quota' in task['message'], 'it says what to do'
+    assert image.os_hash_value == sha512(big_image)
+    assert set(tenant.locations(image_id)) == {'ceph'}
+    assert tenant.download_sha512(image_id) == sha512(big_image)
+    assert pool.names() == [f'{there}_raw']
     assert_let_go(cloud)
 
 
@@ -143,7 +159,7 @@ def test_what_a_later_plugin_puts_in_its_place_is_what_is_converted(
     assert image.size != big_image.stat().st_size
     log = _log_since(replacing, before)
     assert 'what was staged is not what was stored' in log
-    compare(big_image, pool, image_id)
+    pool.assert_identical(image_id, big_image)
     assert pool.names() == [f'{image_id}_raw']
     assert_let_go(replacing)
 

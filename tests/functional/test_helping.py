@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents on several nodes write one copy, and any of them may die."""
 
-import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,21 +46,9 @@ def large_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def nodes(cloud: Cloud, tmp_path: Path) -> Iterator[list[Agent]]:
-    """As many nodes, each with an agent, slots and a log of its own."""
-    with contextlib.ExitStack() as stack:
-        yield [
-            stack.enter_context(_node(stack, cloud, tmp_path, f'node-{n}'))
-            for n in range(NODES)
-        ]
-
-
-def _node(
-    stack: contextlib.ExitStack, cloud: Cloud, directory: Path, name: str
-) -> Agent:
-    conf = stack.enter_context(
-        agents.configured(cloud, directory, name, **QUICK)
-    )
-    return Agent(cloud, conf.parent, conf)
+    """As many as write one copy here."""
+    with agents.nodes(cloud, tmp_path, NODES, **QUICK) as found:
+        yield found
 
 
 def begun(tenant: Tenant, pool: Pool, image: Path) -> str:
@@ -124,11 +110,7 @@ def check(tenant: Tenant, pool: Pool, image: Path, image_id: str) -> None:
 
     await_true(active, f'{image_id} has its copy', 90)
     assert pool.names() == [f'{image_id}_raw']
-    subprocess.run(
-        ['qemu-img', 'compare', image, pool.node(image_id)],
-        check=True,
-        capture_output=True,
-    )
+    pool.assert_identical(image_id, image)
     assert tenant.download_sha512(image_id) == sha512(image)
     assert tenant.await_copy_task(image_id)['status'] == 'success'
     assert agents.known_attempts(pool) == {}

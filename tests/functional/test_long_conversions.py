@@ -6,7 +6,6 @@ import for stale, and lets another import break it. The source is throttled,
 down to nothing, and the clocks of Glance and of the agent are put forward.
 """
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -127,11 +126,7 @@ def await_copy(tenant: Tenant, image_id: str) -> None:
 
 
 def assert_identical(cloud: Cloud, image_id: str, source: Path) -> None:
-    subprocess.run(
-        ['qemu-img', 'compare', source, Pool(cloud).node(image_id)],
-        check=True,
-        capture_output=True,
-    )
+    Pool(cloud).assert_identical(image_id, source)
     assert Tenant(cloud).download_sha512(image_id) == sha512(source)
 
 

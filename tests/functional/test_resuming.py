@@ -3,7 +3,6 @@
 
 import contextlib
 import itertools
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,11 +137,7 @@ def check_resumed(
     for before, after in itertools.pairwise(once):
         assert sum(before) == after[0]
     assert pool.names() == [f'{image_id}_raw']
-    subprocess.run(
-        ['qemu-img', 'compare', image, pool.node(image_id)],
-        check=True,
-        capture_output=True,
-    )
+    pool.assert_identical(image_id, image)
     assert tenant.download_sha512(image_id) == sha512(image)
     tasks = [
         task

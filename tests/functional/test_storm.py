@@ -15,7 +15,6 @@ from glance_rawstore import raw_pool
 from tests.cloud import Cloud
 from tests.functional import agents
 from tests.functional import holding
-from tests.functional.agents import Agent
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
@@ -111,19 +110,16 @@ def test_two_nodes_convert_no_more_at_once_than_the_cluster_may(
         looking.start()
         stack.callback(looking.join)
         stack.callback(stop.set)
-        nodes = []
-        for number in range(2):
-            conf = stack.enter_context(
-                agents.configured(
-                    cloud,
-                    tmp_path,
-                    f'node-{number}',
-                    reconcile_interval=2,
-                    max_conversions_cluster=1,
-                    lease_duration=6,
-                )
+        nodes = stack.enter_context(
+            agents.nodes(
+                cloud,
+                tmp_path,
+                2,
+                reconcile_interval=2,
+                max_conversions_cluster=1,
+                lease_duration=6,
             )
-            nodes.append(stack.enter_context(Agent(cloud, conf.parent, conf)))
+        )
         await_true(
             lambda: sorted(pool.names()) == sorted(f'{i}_raw' for i in ids),
             'all copies are made',

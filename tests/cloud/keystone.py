@@ -32,6 +32,8 @@ PREPARE = Path(__file__).with_name('keystone_db.py')
 
 # in seconds; seen to take 4
 START_TIMEOUT = 90
+# in seconds, for an answer to a user; else one that hangs would hang the run
+ANSWER_TIMEOUT = 90
 
 
 class User(NamedTuple):
@@ -179,7 +181,9 @@ class Keystone(fixtures.Fixture):
             auth = service_token.ServiceTokenAuthWrapper(
                 user_auth=auth, service_auth=self._auth(service)
             )
-        return session.Session(auth=auth, session=_transport())
+        return session.Session(
+            auth=auth, session=_transport(), timeout=ANSWER_TIMEOUT
+        )
 
     def _auth(self, user: str) -> Any:
         return identity.V3Password(

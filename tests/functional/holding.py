@@ -4,7 +4,7 @@
 import contextlib
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,30 @@ class Held:
         """Let it go on, if it is still there."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self.process.send_signal(signal.SIGCONT)
+
+
+def suspend(processes: Iterable[psutil.Process]) -> None:
+    """Stop those that are still there."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+
+
+def resume(processes: Iterable[psutil.Process]) -> None:
+    """Let those go on that are still there."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+@contextlib.contextmanager
+def suspended(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """Processes hang meanwhile, and come back whatever happens."""
+    try:
+        suspend(processes)
+        yield
+    finally:
+        resume(processes)
 
 
 def reading(cloud: Cloud) -> list[psutil.Process]:

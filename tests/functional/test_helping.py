@@ -14,6 +14,7 @@ from glance_rawstore.lifecycle.slices import Slices
 from tests import images
 from tests.cloud import Cloud
 from tests.functional import agents
+from tests.functional import holding
 from tests.functional.agents import Agent
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
@@ -89,12 +90,10 @@ def kill_writing(
     node = role(nodes, image_id, owner)
 
     def caught() -> bool:
-        for process in node.family():
-            process.suspend()
+        holding.suspend(node.family())
         if len(known(pool, image_id).workers()) == NODES:
             return True
-        for process in node.family():  # somebody was between two slices
-            process.resume()
+        holding.resume(node.family())  # somebody was between two slices
         return False
 
     await_true(caught, 'all of them write')

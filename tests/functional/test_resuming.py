@@ -18,6 +18,7 @@ from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.slices import Slices
 from tests.cloud import Cloud
 from tests.functional import agents
+from tests.functional import holding
 from tests.functional.agents import Agent
 from tests.functional.conftest import region
 from tests.functional.support import Pool
@@ -238,17 +239,11 @@ def test_an_api_that_hangs_and_comes_back_does_no_harm(
                 *psutil.Process(pid).children(recursive=True),
             )
         ]
-        for process in family:
-            process.suspend()
-        try:
+        with holding.suspended(family):
             watched.let_go()
             await_true(
                 lambda: pool.names() == [f'{image_id}_raw'], 'another made it'
             )
-        finally:
-            for process in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.resume()
         # For whichever reason it sees first, when it is awake again.
         ends = [f'Raw copy of image {image_id} {end}' for end in ENDS]
         await_true(

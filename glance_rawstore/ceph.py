@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import importlib
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -195,6 +196,16 @@ def translated() -> Iterator[None]:
         raise exceptions.NotFound() from exc
     except (rbd.Error, rados.Error) as exc:
         raise _translate(exc) from exc
+
+
+def error(number: int) -> exceptions.RawStoreError:
+    """Our error for one that librados has only a number of ``errno`` for."""
+    if number == errno.ENOENT:
+        return exceptions.NotFound()
+    if number in _FULL:
+        return exceptions.NoSpace()
+    LOG.info('Ceph refused an operation: %s', os.strerror(number))
+    return exceptions.CephUnavailable()
 
 
 def _translate(exc: Any) -> exceptions.RawStoreError:

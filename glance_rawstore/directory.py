@@ -11,9 +11,10 @@ and "RBD image on-disk layout" in its documentation.
 import contextlib
 import dataclasses
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from glance_rawstore import aio
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore.lifecycle import raw_copy
@@ -30,6 +31,7 @@ _META_KEYS = (
     raw_copy.META_PROGRESS,
     raw_copy.META_COMMITTED,
 )
+_HEADER_KEYS = (_SIZE, *(_META + key for key in _META_KEYS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +58,23 @@ def ids(ioctx: Any, names: Iterable[str]) -> dict[str, str]:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    keys = tuple(_NAME + name for name in names)
-    if not keys:
-        return {}
-    try:
-        found = ceph.read_omap(ioctx, _DIRECTORY, keys)
-    except exceptions.NotFound:
-        return {}  # no image has ever been in the pool
+    keys = tuple(names)
+    return begin_ids(ioctx, keys).result() if keys else {}
+
+
+def begin_ids(
+    ioctx: Any, names: Iterable[str]
+) -> aio.Underway[dict[str, str]]:
+    """Begin to read what :func:`ids` returns.
+
+    :param names: one at least
+    """
+    keys = [_NAME + name for name in names]
+    # Without it, no image has ever been in the pool.
+    return aio.read_omap(ioctx, _DIRECTORY, keys).then(_ids)
+
+
+def _ids(found: Mapping[str, bytes]) -> dict[str, str]:
     return {key.removeprefix(_NAME): _string(v) for key, v in found.items()}
 
 
@@ -72,22 +84,27 @@ def header(ioctx: Any, rbd_id: str) -> Header | None:
     :param rbd_id: its internal id
     :raises CephUnavailable: the cluster does not answer
     """
-    keys = (_SIZE, *(_META + key for key in _META_KEYS))
-    try:
-        with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
-            found, _ = ioctx.get_omap_vals_by_keys(operation, keys)
-            snapshots, _ = ioctx.get_omap_vals(operation, '', _SNAPSHOT, 1)
-            ioctx.operate_read_op(operation, _HEADER + rbd_id)
-            values = dict(found)
-            has_snapshots = bool(list(snapshots))
-    except exceptions.NotFound:
-        return None
+    return begin_header(ioctx, rbd_id).result()
+
+
+def begin_header(ioctx: Any, rbd_id: str) -> aio.Underway[Header | None]:
+    """Begin to read what :func:`header` returns."""
+
+    def order(operation: Any) -> Callable[[], Header | None]:
+        found, _ = ioctx.get_omap_vals_by_keys(operation, _HEADER_KEYS)
+        snapshots, _ = ioctx.get_omap_vals(operation, '', _SNAPSHOT, 1)
+        return lambda: _header(dict(found), bool(list(snapshots)))
+
+    return aio.read(ioctx, _HEADER + rbd_id, order, None)
+
+
+def _header(values: Mapping[str, bytes], snapshots: bool) -> Header | None:
     if _SIZE not in values:
         return None
     used, progress, committed = (values.get(_META + key) for key in _META_KEYS)
     return Header(
         size=struct.unpack_from('<Q', values[_SIZE])[0],
-        snapshots=has_snapshots,
+        snapshots=snapshots,
         bytes_used=_number(used),
         progress=_number(progress),
         committed=_seconds(committed),

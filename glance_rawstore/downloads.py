@@ -8,8 +8,10 @@ image in its omap. Entries are removed by the agent when they are older than
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
+from glance_rawstore import aio
 from glance_rawstore import omap
 from glance_rawstore.lifecycle import shown
 
@@ -38,6 +40,37 @@ def note(
     _TABLE.write(ioctx, _key(image_id, consumer), shown.encode(what, now))
 
 
+def begin_note(
+    ioctx: Any, image_id: str, consumer: str, what: shown.Note, now: float
+) -> aio.Underway[bool]:
+    """Begin to note something of a consumer, if there is no note of it.
+
+    :param now: seconds since the epoch
+    :returns: whether it is noted
+    """
+    key, value = _key(image_id, consumer), shown.encode(what, now)
+    return _TABLE.begin_change(ioctx, key, b'', value)
+
+
+def change(
+    ioctx: Any,
+    image_id: str,
+    consumer: str,
+    before: tuple[shown.Note, float],
+    what: shown.Note,
+) -> bool:
+    """Note something in place of what was noted, unless that has changed.
+
+    :param before: what, and when in seconds since the epoch; it is as old
+    :returns: whether it is noted
+    :raises CephUnavailable: the cluster does not answer
+    """
+    key, at = _key(image_id, consumer), before[1]
+    return _TABLE.change(
+        ioctx, {key: shown.encode(*before)}, {key: shown.encode(what, at)}
+    )
+
+
 def noted(
     ioctx: Any, image_id: str, consumer: str, now: float
 ) -> shown.Note | None:
@@ -46,9 +79,19 @@ def noted(
     :param now: seconds since the epoch
     :raises CephUnavailable: the cluster does not answer
     """
+    return begin_noted(ioctx, image_id, consumer, now).result()
+
+
+def begin_noted(
+    ioctx: Any, image_id: str, consumer: str, now: float
+) -> aio.Underway[shown.Note | None]:
+    """Begin to read what :func:`noted` returns."""
     key = _key(image_id, consumer)
-    found = _TABLE.read(ioctx, (key,)).get(key)
-    return None if found is None else shown.decode(found, now)
+
+    def decoded(found: Mapping[str, bytes]) -> shown.Note | None:
+        return shown.decode(found[key], now) if key in found else None
+
+    return _TABLE.begin_read(ioctx, (key,)).then(decoded)
 
 
 def forget_old(ioctx: Any, now: float) -> int:

@@ -8,6 +8,7 @@ stays: a full pool has no room for a new one.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from glance_rawstore import aio
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
 
@@ -33,6 +34,23 @@ class Table:
             return ceph.read_omap(ioctx, self.name, keys)
         except exceptions.NotFound:
             return {}
+
+    def begin_read(
+        self, ioctx: Any, keys: Iterable[str]
+    ) -> aio.Underway[dict[str, bytes]]:
+        """Begin to read what :meth:`read` returns."""
+        return aio.read_omap(ioctx, self.name, keys)
+
+    def begin_change(
+        self, ioctx: Any, key: str, before: bytes, after: bytes
+    ) -> aio.Underway[bool]:
+        """Begin to set an entry, unless somebody has changed it meanwhile.
+
+        :param before: what it was when it was read, in UTF-8; empty where
+            there was none
+        :returns: whether it is set
+        """
+        return aio.change_omap(ioctx, self.name, key, before, after)
 
     def read_all(self, ioctx: Any) -> dict[str, bytes]:
         """Every entry.

@@ -13,6 +13,7 @@ original (Nova's direct snapshots, raw bytes stored by ``add``).
 """
 
 import dataclasses
+import functools
 import re
 import urllib.parse
 from typing import Any
@@ -78,8 +79,15 @@ def copy_of(rbd_name: str) -> str | None:
 
 def url(fsid: str, pool: str, image_id: str) -> str:
     """URL of the copy's location, quoted as the rbd driver quotes."""
-    parts = (fsid, pool, name(image_id), SNAPSHOT)
-    return 'rbd://' + '/'.join(urllib.parse.quote(p, '') for p in parts)
+    quoted = urllib.parse.quote(name(image_id), '')
+    return f'{_place(fsid, pool)}/{quoted}/{SNAPSHOT}'
+
+
+@functools.lru_cache
+def _place(fsid: str, pool: str) -> str:
+    """What all locations in a pool begin with."""
+    parts = (urllib.parse.quote(part, '') for part in (fsid, pool))
+    return 'rbd://' + '/'.join(parts)
 
 
 def is_url(url: str, image_id: str) -> bool:

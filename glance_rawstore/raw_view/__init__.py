@@ -31,7 +31,9 @@ class RawView:
     def __init__(self, app: App, conf: cfg.ConfigOpts) -> None:
         opts.register(conf)
         self._app = app
-        self._conf = conf
+        # Once: a look into Glance's options takes as long as all the rest.
+        self._raw_view = conf[opts.GROUP].raw_view
+        self._services = frozenset(conf[opts.GROUP].raw_view_services)
         self._answers = Answers(app, conf)
 
     def __call__(
@@ -53,10 +55,9 @@ class RawView:
         return response
 
     def _audience(self, environ: dict[str, Any]) -> Audience:
-        ours = self._conf[opts.GROUP]
-        service = callers.is_service(environ, ours.raw_view_services)
-        if ours.raw_view == 'always' or (
-            ours.raw_view == 'service' and service
+        service = callers.is_service(environ, self._services)
+        if self._raw_view == 'always' or (
+            self._raw_view == 'service' and service
         ):
             return Audience.CLONING
         return Audience.SERVICE if service else Audience.TENANT

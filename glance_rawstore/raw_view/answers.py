@@ -13,6 +13,7 @@ from oslo_config import cfg
 from glance_rawstore.raw_view import listing
 from glance_rawstore.raw_view import representation
 from glance_rawstore.raw_view import writes
+from glance_rawstore.raw_view.ahead import Ahead
 from glance_rawstore.raw_view.callers import Audience
 from glance_rawstore.raw_view.deletion import Deletions
 from glance_rawstore.raw_view.facts import Facts
@@ -52,7 +53,7 @@ class Answers:
         if cloning and kind in (Kind.IMAGE, Kind.LOCATIONS, Kind.FILE):
             return self._handing.to(request, kind, image_id)
         if kind is Kind.IMAGE:
-            return self._shown(self._ask(request), audience)
+            return self._image(request, image_id, audience)
         if kind is Kind.LIST:
             return self._list(request, audience)
         if kind is Kind.DELETE:
@@ -67,14 +68,25 @@ class Answers:
 
     # Images
 
+    def _image(
+        self, request: webob.Request, image_id: str, audience: Audience
+    ) -> webob.Response:
+        if audience is Audience.SERVICE:
+            return self._shown(self._ask(request), audience)
+        with self._facts.begin(image_id, fresh=False) as ahead:
+            return self._shown(self._ask(request), audience, ahead)
+
     def _views(
-        self, images: list[dict[str, Any]], audience: Audience
+        self,
+        images: list[dict[str, Any]],
+        audience: Audience,
+        ahead: Ahead | None = None,
     ) -> list[representation.ImageView]:
         """Images as this audience is shown them."""
         if audience is Audience.SERVICE:
             return [representation.plain(image) for image in images]
         tenant = audience is Audience.TENANT
-        copies = self._facts.copies(images, trash=tenant)
+        copies = self._facts.copies(images, tenant, ahead)
         if not tenant:
             return [
                 representation.for_service(i, copies[i['id']], self._node)
@@ -91,11 +103,14 @@ class Answers:
         ]
 
     def _shown(
-        self, answer: webob.Response, audience: Audience
+        self,
+        answer: webob.Response,
+        audience: Audience,
+        ahead: Ahead | None = None,
     ) -> webob.Response:
         """Glance's answer that is one image, changed for its audience."""
         if answer.status_int in (200, 201):
-            answer.json = self._views([answer.json], audience)[0]
+            answer.json = self._views([answer.json], audience, ahead)[0]
         return answer
 
     def _write(

@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from glance_rawstore import attempts
 from glance_rawstore import directory
-from glance_rawstore import downloads
 from glance_rawstore import evicted
-from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import options
@@ -19,8 +17,9 @@ from glance_rawstore.lifecycle import states
 from glance_rawstore.lifecycle.attempts import UNFINISHED
 from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.shown import Gone
-from glance_rawstore.lifecycle.shown import Note
+from glance_rawstore.raw_view.ahead import Look
 from glance_rawstore.raw_view.counting import Counter
+from glance_rawstore.raw_view.notes import Notes
 from glance_rawstore.raw_view.representation import Copy
 from glance_rawstore.raw_view.shared_pool import SharedPool
 
@@ -49,23 +48,54 @@ class Window:
     def __init__(self, store: stores.Store, chosen: options.Options) -> None:
         self.store = store
         self.shared = SharedPool(store)
+        self.notes = Notes(self.shared)
         self.counter = Counter(self.shared.settings, chosen.use_half_life)
         self._options = chosen
-        # A copy never changes once it is active, and an id is never reused.
-        self._headers: dict[str, directory.Header] = {}
+        # Of active copies, by image, with the internal id of each: it never
+        # changes once it is active, and an id is never reused.
+        self._known: dict[str, tuple[str, directory.Header]] = {}
         self._trash: tuple[float, dict[str, str]] = (-TRASH_AGE, {})
 
+    def begin(self, image_id: str, fresh: bool) -> Look | None:
+        """Begin to look for the copies of an image.
+
+        :param fresh: read what is known of an active copy as well
+        :returns: None while it is not known whether Ceph answers
+        """
+        return self.shared.begin(
+            lambda pool: self._begin(pool, image_id, fresh)
+        )
+
+    def _begin(
+        self, pool: raw_pool.RawPool, image_id: str, fresh: bool
+    ) -> Look:
+        names = directory.begin_ids(pool.ioctx, _names((image_id,)))
+        known = self._known.get(image_id)
+        if known is None or not fresh:
+            return Look(names)
+        rbd_id, _ = known
+        return Look(names, rbd_id, directory.begin_header(pool.ioctx, rbd_id))
+
+    def known(self, image_id: str) -> directory.Header | None:
+        """The header of an image's active copy, as last seen, if it was."""
+        known = self._known.get(image_id)
+        return None if known is None else known[1]
+
     def look(
-        self, image_ids: Collection[str], trash: bool
+        self,
+        image_ids: Collection[str],
+        trash: bool,
+        begun: Look | None = None,
     ) -> list[tuple[str, Copy]] | None:
         """The copies of these images.
 
         :param trash: look for those in the trash as well, as for tenants
+        :param begun: the same for the same image, if it is a single one
         :returns: (image id, copy without its weight) of each; None when Ceph
             does not answer
         """
         return self.shared.read(
-            lambda pool: list(self._look(pool, set(image_ids), trash))
+            lambda pool: list(self._look(pool, set(image_ids), trash, begun))
         )
 
     def failed(self, image_ids: Iterable[str]) -> set[str] | None:
@@ -101,42 +131,24 @@ class Window:
             lambda pool: evicted.read_why(pool.ioctx, image_id, time.time())
         )
 
-    def note(self, image_id: str, consumer: str, what: Note) -> bool:
-        """Note something of a consumer; whether that went well."""
-
-        def write(pool: raw_pool.RawPool) -> bool:
-            try:
-                now = time.time()
-                downloads.note(pool.ioctx, image_id, consumer, what, now)
-            except exceptions.NoSpace:
-                return False
-            return True
-
-        return bool(self.shared.read(write))
-
-    def noted(self, image_id: str, consumer: str) -> tuple[Note | None] | None:
-        """What was noted of a consumer, in a tuple.
-
-        :returns: None when Ceph does not answer
-        """
-
-        def read(pool: raw_pool.RawPool) -> tuple[Note | None]:
-            now = time.time()
-            return (downloads.noted(pool.ioctx, image_id, consumer, now),)
-
-        return self.shared.read(read)
-
     def being_made(self, image_id: str) -> bool:
         """Whether a living worker makes a copy of this image now."""
         return bool(self.shared.read(lambda pool: _leased(pool, image_id)))
 
     def _look(
-        self, pool: raw_pool.RawPool, image_ids: set[str], trash: bool
+        self,
+        pool: raw_pool.RawPool,
+        image_ids: set[str],
+        trash: bool,
+        begun: Look | None,
     ) -> Iterator[tuple[str, Copy]]:
         names = _names(image_ids)
         # Who may clone it next is not told of what was there before.
         fresh = len(image_ids) == 1 and not trash
-        found = directory.ids(pool.ioctx, names)
+        if begun is None:
+            found = directory.ids(pool.ioctx, names)
+        else:
+            found = begun.names.result()
         for name, rbd_id in found.items():
             image_id = names[name]
             status = states.derive(
@@ -144,32 +156,30 @@ class Window:
                 final=name == raw_copy.name(image_id),
                 trashed=False,
             )
-            header = self._header(pool, rbd_id, status, fresh)
+            known = None if fresh else self._known.get(image_id)
+            if known is not None and known[0] == rbd_id:
+                header: directory.Header | None = known[1]
+            elif begun is not None and begun.header and begun.rbd_id == rbd_id:
+                header = begun.header.result()
+            else:
+                header = directory.header(pool.ioctx, rbd_id)
+            if status is states.Status.ACTIVE:
+                header = self._active(image_id, rbd_id, header)
             if header is not None:
                 yield image_id, self._copy(image_id, status, header)
         if trash:
             present = {names[name] for name in found}
             yield from self._in_trash(pool, image_ids - present)
 
-    def _header(
-        self,
-        pool: raw_pool.RawPool,
-        rbd_id: str,
-        status: states.Status,
-        fresh: bool,
+    def _active(
+        self, image_id: str, rbd_id: str, header: directory.Header | None
     ) -> directory.Header | None:
-        """The header; of an active copy, only one that can be cloned."""
-        known = self._headers.get(rbd_id)
-        if known is not None and not fresh:
-            return known
-        header = directory.header(pool.ioctx, rbd_id)
-        if status is not states.Status.ACTIVE:
-            return header
+        """The header of an active copy, if that can be cloned."""
         if header is None or not header.snapshots:
             return None
-        if len(self._headers) >= REMEMBERED:
-            self._headers = {}
-        self._headers[rbd_id] = header
+        if len(self._known) >= REMEMBERED:
+            self._known = {}
+        self._known[image_id] = rbd_id, header
         return header
 
     def _in_trash(

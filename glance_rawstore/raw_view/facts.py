@@ -3,6 +3,7 @@
 
 import dataclasses
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,10 @@ from glance_rawstore import wishes
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle.shown import Gone
-from glance_rawstore.lifecycle.shown import Note
+from glance_rawstore.raw_view.ahead import Ahead
+from glance_rawstore.raw_view.ahead import is_id
 from glance_rawstore.raw_view.copies import Window
+from glance_rawstore.raw_view.notes import Notes
 from glance_rawstore.raw_view.representation import Copy
 from glance_rawstore.raw_view.representation import Wish
 
@@ -76,37 +79,61 @@ class Facts:
         """What Glance has of an image; None when it is gone."""
         return self.catalog.image(image_id)
 
+    def begin(self, image_id: str, fresh: bool) -> Ahead:
+        """Begin to look for the copies of an image, whether there is one.
+
+        :param image_id: as the request names it
+        :param fresh: read what is remembered of an active copy as well
+        """
+        ahead = Ahead(image_id)
+        for name, (window, _usual) in self.windows.items():
+            look = window.begin(image_id, fresh) if is_id(image_id) else None
+            if look is not None:
+                ahead.looks[name] = look
+        return ahead
+
     def copies(
-        self, images: Iterable[Mapping[str, Any]], trash: bool = False
+        self,
+        images: Iterable[Mapping[str, Any]],
+        trash: bool = False,
+        ahead: Ahead | None = None,
     ) -> dict[str, list[Copy]]:
         """The copies of images, by image id; none where Ceph is away.
 
         :param images: as Glance shows them
         :param trash: look for those in the trash as well
+        :param ahead: what has begun already
         """
-        return self._look(list(images), trash)[0]
+        return self._look(list(images), trash, ahead)[0]
 
-    def seen(self, image: Mapping[str, Any]) -> Seen:
+    def seen(
+        self, image: Mapping[str, Any], ahead: Ahead | None = None
+    ) -> Seen:
         """The copies of one image, and whether all of them were seen.
 
         :param image: as Glance shows it
+        :param ahead: what has begun already
         """
-        copies, away = self._look([image], trash=False)
+        copies, away = self._look([image], False, ahead)
         return Seen(copies[image['id']], away)
 
-    def seen_of(self, image: Image) -> Seen:
+    def seen_of(self, image: Image, ahead: Ahead | None = None) -> Seen:
         """The same of an image that :meth:`image` has given."""
         # Last, as a property may be named so.
-        return self.seen({**image.properties, 'id': image.image_id})
+        return self.seen({**image.properties, 'id': image.image_id}, ahead)
 
     def _look(
-        self, images: Sequence[Mapping[str, Any]], trash: bool
+        self,
+        images: Sequence[Mapping[str, Any]],
+        trash: bool,
+        ahead: Ahead | None,
     ) -> tuple[dict[str, list[Copy]], float | None]:
         found: dict[str, list[Copy]] = {image['id']: [] for image in images}
         away: float | None = None
-        for window, usual in self.windows.values():
+        for name, (window, usual) in self.windows.items():
             weights = {image['id']: _weight(image, usual) for image in images}
-            copies = window.look(weights, trash)
+            begun = ahead.look(name, weights) if ahead is not None else None
+            copies = window.look(weights, trash, begun)
             if copies is None:
                 seconds = window.shared.away
                 away = seconds if away is None else min(away, seconds)
@@ -174,21 +201,19 @@ class Facts:
         traces = [gone for _, gone in answers.values() if gone is not None]
         return evictions, traces
 
-    def note(self, image_id: str, consumer: str, what: Note) -> bool:
-        """Note something of a consumer; whether that went well."""
-        return self._notes.note(image_id, consumer, what)
-
-    def noted(self, image_id: str, consumer: str) -> tuple[Note | None] | None:
-        """What was noted of a consumer, in a tuple.
-
-        :returns: None when Ceph does not answer
-        """
-        return self._notes.noted(image_id, consumer)
-
     @property
-    def _notes(self) -> Window:
-        """The pool with the notes: the same one for all workers."""
-        return self.windows[min(self.windows)][0]
+    def notes(self) -> Notes:
+        """Of consumers: in the same pool for all workers."""
+        return self.windows[min(self.windows)][0].notes
+
+    def age(self, image_id: str) -> float | None:
+        """For how long there has been an active copy, as far as remembered.
+
+        :returns: in seconds; None where none was seen
+        """
+        known = (w.known(image_id) for w, _usual in self.windows.values())
+        committed = [header.committed for header in known if header]
+        return time.time() - min(committed) if committed else None
 
     def asked(self, image_id: str, names: Iterable[str]) -> None:
         """Note that a consumer wants an image's copy.

@@ -18,6 +18,8 @@ from glance_rawstore.lifecycle.shown import Answer
 from glance_rawstore.raw_view import callers
 from glance_rawstore.raw_view import raw_file
 from glance_rawstore.raw_view import representation
+from glance_rawstore.raw_view.ahead import Ahead
+from glance_rawstore.raw_view.callers import Consumer
 from glance_rawstore.raw_view.facts import Facts
 from glance_rawstore.raw_view.facts import Seen
 from glance_rawstore.raw_view.promises import Promises
@@ -55,17 +57,22 @@ class Handing:
         self, request: webob.Request, kind: Kind, image_id: str
     ) -> webob.Response:
         """Answer a request for an image, its locations or its bytes."""
-        if kind is Kind.IMAGE:
-            return self._image(request)
-        if kind is Kind.LOCATIONS:
-            return self._locations(request, image_id)
-        return self._file(request, image_id)
+        consumer = callers.consumer(request.environ)
+        if kind is Kind.FILE:
+            return self._file(request, image_id, consumer)
+        with self._facts.begin(image_id, fresh=True) as ahead:
+            if kind is Kind.LOCATIONS:
+                return self._locations(request, image_id, consumer, ahead)
+            with self._promises.ahead(image_id, consumer, ahead):
+                return self._image(request, consumer, ahead)
 
     def _active(self, copies: Iterable[Copy]) -> list[Copy]:
         """Those to show of an image of which there may be any."""
         return representation.active(copies, self._node)
 
-    def _image(self, request: webob.Request) -> webob.Response:
+    def _image(
+        self, request: webob.Request, consumer: Consumer, ahead: Ahead
+    ) -> webob.Response:
         answer = self._ask(request)
         if answer.status_int != 200:
             return answer
@@ -74,13 +81,17 @@ class Handing:
         if representation.may_have_copy(
             image.get('status'), image.get('disk_format')
         ):
-            seen = self._facts.seen(image)
-            copies = self._shown(request, image['id'], seen)
+            seen = self._facts.seen(image, ahead)
+            copies = self._shown(image['id'], seen, consumer, ahead)
         answer.json = representation.for_service(image, copies, self._node)
         return answer
 
     def _locations(
-        self, request: webob.Request, image_id: str
+        self,
+        request: webob.Request,
+        image_id: str,
+        consumer: Consumer,
+        ahead: Ahead,
     ) -> webob.Response:
         answer = self._ask(request)
         if answer.status_int != 200:
@@ -92,53 +103,52 @@ class Handing:
             return answer
         copies: Sequence[Copy] = []
         if _may_have_copy(image):
-            seen = self._facts.seen_of(image)
-            copies = self._shown(request, image.image_id, seen)
+            seen = self._facts.seen_of(image, ahead)
+            copies = self._shown(image.image_id, seen, consumer, ahead)
         answer.json = representation.locations_for_service(
             image.status, image.disk_format, answer.json, copies, self._node
         )
         return answer
 
     def _shown(
-        self, request: webob.Request, image_id: str, seen: Seen
+        self, image_id: str, seen: Seen, consumer: Consumer, ahead: Ahead
     ) -> Sequence[Copy]:
         """The copies that a consumer is shown; have it counted."""
-        consumer = callers.consumer(request.environ)
-        answer, why = self._promises.show(image_id, seen, consumer)
+        answer, why = self._promises.show(image_id, seen, consumer, ahead)
         copies = seen.copies if answer is Answer.RAW else []
-        self._count(request, image_id, seen, copies, why)
+        self._count(image_id, seen, copies, consumer, why)
         return copies
 
     def _count(
         self,
-        request: webob.Request,
         image_id: str,
         seen: Seen,
         given: Sequence[Copy],
+        consumer: Consumer,
         why: Why,
     ) -> None:
         """Have it counted that somebody is given an image."""
         if given:
-            consumer = callers.consumer(request.environ)
             raw = self._active(given)
             self._facts.used(image_id, raw, consumer.request_id)
         elif not seen.copies:
             self._facts.asked(image_id, why.evicted)
 
-    def _file(self, request: webob.Request, image_id: str) -> webob.Response:
+    def _file(
+        self, request: webob.Request, image_id: str, consumer: Consumer
+    ) -> webob.Response:
         """The bytes of what the caller was shown, if Glance gives him any."""
         image = self._facts.image(image_id)
         if image is None or not _may_have_copy(image):
             return self._ask(request)
         seen = self._facts.seen_of(image)
-        consumer = callers.consumer(request.environ)
         which, why = self._promises.give(image.image_id, seen, consumer)
         raw = which is Answer.RAW
         answer = self._ask(_whole(request) if raw else request)
         if answer.status_int not in (200, 206):
             return answer
         copies = seen.copies if raw else []
-        self._count(request, image.image_id, seen, copies, why)
+        self._count(image.image_id, seen, copies, consumer, why)
         if raw:
             return self._replaced(request, answer, image, copies)
         if which is Answer.NEITHER:

@@ -4,9 +4,10 @@
 Reads and writes what :mod:`glance_rawstore.lifecycle.shown` decides on.
 """
 
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import shown
@@ -15,9 +16,11 @@ from glance_rawstore.lifecycle.shown import Gone
 from glance_rawstore.lifecycle.shown import Kind
 from glance_rawstore.lifecycle.shown import Note
 from glance_rawstore.lifecycle.shown import Stand
+from glance_rawstore.raw_view.ahead import Ahead
 from glance_rawstore.raw_view.callers import Consumer
 from glance_rawstore.raw_view.facts import Facts
 from glance_rawstore.raw_view.facts import Seen
+from glance_rawstore.raw_view.notes import Noting
 from glance_rawstore.raw_view.representation import Copy
 
 #: Seconds from when Ceph is away until services are given originals again
@@ -56,29 +59,72 @@ class Promises:
         # Who was noted to be shown which copy: that is so until it goes.
         self._noted: dict[tuple[str, str], float] = {}
 
+    @contextlib.contextmanager
+    def ahead(
+        self, image_id: str, consumer: Consumer, ahead: Ahead
+    ) -> Iterator[None]:
+        """Begin with the note that the raw copy may be shown by.
+
+        It is begun for a copy that this worker has seen, and is taken back
+        when the consumer is not shown that copy within the context: nobody
+        may be given raw bytes for having been refused something.
+
+        :param ahead: is given what has begun
+        """
+        age = self._facts.age(image_id) if consumer.name else None
+        if age is not None:
+            ahead.noting = self._begin(image_id, consumer, Stand(age))
+        try:
+            yield
+        finally:
+            if ahead.noting is not None and not ahead.shown:
+                self._facts.notes.withdraw(
+                    image_id, consumer.name, ahead.noting
+                )
+
+    def _begin(
+        self, image_id: str, consumer: Consumer, stand: Stand
+    ) -> Noting | None:
+        """Begin what :meth:`_show_copy` will need of the notes, if it will."""
+        notes = self._facts.notes
+        if not stand.certain:
+            if (image_id, consumer.name) in self._noted:
+                return None
+            return notes.begin_note(image_id, consumer.name, Note(Kind.RAW))
+        if _old(stand, consumer):
+            return None
+        return notes.begin_noted(image_id, consumer.name)
+
     def show(
-        self, image_id: str, seen: Seen, consumer: Consumer
+        self, image_id: str, seen: Seen, consumer: Consumer, ahead: Ahead
     ) -> tuple[Answer, Why]:
         """Decide on what a consumer is shown that asks for an image.
 
         :param seen: of an image of which there may be a copy
+        :param ahead: what has begun
         """
         raw = self._chosen(seen.copies)
         if raw:
-            return self._show_copy(image_id, raw, consumer), Why()
+            answer = self._show_copy(image_id, raw, consumer, ahead)
+            ahead.shown = answer is Answer.RAW
+            return answer, Why()
         if seen.away is not None:
             return Answer.ORIGINAL, Why()
         why = self._why(image_id) or Why()
         if why.gone is not None and consumer.name:
             stand = Stand(None, why.gone)
-            found = self._facts.noted(image_id, consumer.name)
+            found = self._facts.notes.noted(image_id, consumer.name)
             if found is not None:
                 _, wanted = shown.show(stand, *found)
                 self._note(image_id, consumer, wanted)
         return Answer.ORIGINAL, why
 
     def _show_copy(
-        self, image_id: str, raw: Sequence[Copy], consumer: Consumer
+        self,
+        image_id: str,
+        raw: Sequence[Copy],
+        consumer: Consumer,
+        ahead: Ahead,
     ) -> Answer:
         stand = Stand(_age(raw))
         key = image_id, consumer.name
@@ -86,7 +132,8 @@ class Promises:
             return shown.show(stand, None, bool(consumer.name))[0]
         if not stand.certain and self._noted.get(key) == raw[0].committed:
             return Answer.RAW
-        found = self._facts.noted(image_id, consumer.name)
+        begun = ahead.noted(image_id)
+        found = self._facts.notes.noted(image_id, consumer.name, begun)
         if found is None:
             return Answer.ORIGINAL  # Ceph is away since
         answer, wanted = shown.show(stand, *found)
@@ -105,7 +152,7 @@ class Promises:
         """Note something, if there is; whether that was so, or went well."""
         if wanted is None:
             return True
-        return self._facts.note(image_id, consumer.name, wanted)
+        return self._facts.notes.note(image_id, consumer.name, wanted)
 
     def give(
         self, image_id: str, seen: Seen, consumer: Consumer
@@ -123,7 +170,7 @@ class Promises:
             return shown.give(stand, None), Why()
         found: tuple[Note | None] | None = (None,)
         if consumer.name:
-            found = self._facts.noted(image_id, consumer.name)
+            found = self._facts.notes.noted(image_id, consumer.name)
         why = Why() if stand.settled else self._why(image_id)
         if found is None or why is None:
             return Answer.NEITHER, Why()  # Ceph is away since
@@ -140,7 +187,7 @@ class Promises:
         """
         if consumer.request_id and (seen.copies or self._facts.wanted(image)):
             note = Note(Kind.DOWNLOADS)
-            self._facts.note(image.image_id, consumer.name, note)
+            self._facts.notes.note(image.image_id, consumer.name, note)
 
     def _why(self, image_id: str) -> Why | None:
         """Why there is no copy; None when Ceph does not answer."""

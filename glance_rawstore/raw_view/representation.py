@@ -129,6 +129,8 @@ def active(copies: Iterable[Copy], node: str | None) -> list[Copy]:
     :returns: heaviest first
     """
     found = [c for c in copies if c.status is states.Status.ACTIVE]
+    if len(found) == 1:  # as ever, with one raw store
+        return found
     # All of one size, that of the guest's disk, or something is wrong.
     if len({copy.size for copy in found}) != 1:
         return []

@@ -75,6 +75,18 @@ class SharedPool:
         finally:
             self._trial.release()
 
+    def begin(self, begin: Callable[[raw_pool.RawPool], _R]) -> _R | None:
+        """Begin something, to be waited for in :meth:`read`.
+
+        :returns: None unless it is known that Ceph answers
+        """
+        if not self._answers or self._pool is None:
+            return None
+        try:
+            return begin(self._pool)
+        except exceptions.RawStoreError:
+            return None
+
     def _renew(self) -> None:
         """Close a connection that has failed: it may have been fenced.
 

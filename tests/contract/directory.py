@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from glance_rawstore import aio
 from glance_rawstore import ceph
 from glance_rawstore import directory
 from glance_rawstore import exceptions
@@ -43,6 +44,28 @@ class DirectoryContract:
     def test_a_pool_without_any_image_has_no_ids(self, world):
         assert directory.ids(world.pool.ioctx, ['a', 'b']) == {}
         assert directory.ids(world.pool.ioctx, []) == {}
+
+    def test_what_is_looked_up_ahead_is_what_is_looked_up(self, world):
+        ioctx, (image_id, rbd_id) = world.pool.ioctx, world.copy()
+        name = raw_copy.name(image_id)
+        begun = [directory.begin_ids(ioctx, [name]) for _ in range(50)]
+        headers = [
+            directory.begin_header(ioctx, of) for of in (rbd_id, 'absent')
+        ]
+
+        assert all(ids.result() == {name: rbd_id} for ids in begun)
+        assert [found.result() for found in headers] == [
+            directory.header(ioctx, rbd_id),
+            None,
+        ]
+
+    def test_what_is_looked_up_ahead_may_be_left(self, world):
+        ioctx, (image_id, rbd_id) = world.pool.ioctx, world.copy()
+        for _ in range(50):
+            aio.leave(directory.begin_ids(ioctx, [raw_copy.name(image_id)]))
+            aio.leave(directory.begin_header(ioctx, rbd_id))
+
+        assert directory.header(ioctx, rbd_id) is not None
 
     def test_the_ids_are_those_that_librbd_gives(self, world):
         names = [raw_copy.name(world.copy()[0]) for _ in range(3)]

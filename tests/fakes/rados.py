@@ -169,6 +169,28 @@ class Rados:
         return Ioctx(self, self.cluster.pools[pool])
 
 
+class Completion:
+    """An operation that was ordered; carried out at once, if not by itself."""
+
+    def __init__(self, operate: Callable[[], None]) -> None:
+        self._number: int | None = None
+        try:
+            operate()
+            self._after = 0
+        except bindings.RADOS_ERRORS['Error'] as exc:
+            self._after = -(exc.errno or errno.EIO)
+
+    def is_complete(self) -> bool:
+        return self._number is not None
+
+    def wait_for_complete(self) -> None:
+        self._number = self._after
+
+    def get_return_value(self) -> int:
+        assert self._number is not None, 'nobody has waited'
+        return self._number
+
+
 class Ioctx:
     """An open pool; knows the header objects of RBD images only."""
 
@@ -211,6 +233,16 @@ class Ioctx:
             raise _error(errno.EDQUOT, f'failed to append {key}')
         if image is None:
             self._create(key)
+
+    def operate_aio_read_op(
+        self, operation: ReadOpCtx, key: str
+    ) -> 'Completion':
+        return Completion(lambda: self.operate_read_op(operation, key))
+
+    def operate_aio_write_op(
+        self, operation: WriteOpCtx, key: str
+    ) -> 'Completion':
+        return Completion(lambda: self.operate_write_op(operation, key))
 
     def operate_write_op(self, operation: WriteOpCtx, key: str) -> None:
         image = self._image(key)

@@ -35,13 +35,13 @@ def test_a_name_that_is_not_ascii_is_found(world):
 def test_a_look_costs_two_reads(world):
     image_id, rbd_id = world.copy()
     reads = []
-    read = type(world.pool.ioctx).operate_read_op
+    read = type(world.pool.ioctx).operate_aio_read_op
 
     class Counting:
         def __getattr__(self, name):
             return getattr(world.pool.ioctx, name)
 
-        def operate_read_op(self, operation, key):
+        def operate_aio_read_op(self, operation, key):
             reads.append(key)
             return read(world.pool.ioctx, operation, key)
 

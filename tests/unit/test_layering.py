@@ -18,6 +18,7 @@ DOORS = ('store', 'cli', 'tasks', 'raw_view', 'agent')
 EDGES = (
     *(
         'ceph',
+        'aio',
         'rbd_image',
         'rbd_pool',
         'removal',

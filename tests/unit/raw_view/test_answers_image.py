@@ -12,7 +12,7 @@ STATUS = 'raw_cache_status'
 
 
 @pytest.mark.parametrize('caller', [TENANT, NOVA])
-def test_copies_are_looked_up_when_glance_has_answered(bed, caller):
+def test_copies_are_looked_up_while_glance_is_at_work(bed, caller):
     image_id = bed.image()
     bed.get()  # connects
     order = []
@@ -21,7 +21,7 @@ def test_copies_are_looked_up_when_glance_has_answered(bed, caller):
 
     shown = bed.get(f'/{image_id}', caller)
 
-    assert order == ['Glance', 'Ceph']
+    assert order == ['Ceph', 'Glance']
     assert shown.get(STATUS) == ('active' if caller is TENANT else None)
     assert shown['disk_format'] == ('qcow2' if caller is TENANT else 'raw')
 
@@ -94,6 +94,6 @@ def test_nothing_is_looked_up_of_what_glance_refuses(bed, caller, caplog):
 def test_nothing_is_looked_up_for_who_is_shown_nothing(make_bed, monkeypatch):
     bed = make_bed('raw_view = never')
     image_id = bed.image()
-    monkeypatch.setattr(directory, 'ids', None)
+    monkeypatch.setattr(directory, 'begin_ids', None)
 
     assert bed.get(f'/{image_id}')['disk_format'] == 'qcow2'

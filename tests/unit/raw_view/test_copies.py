@@ -204,4 +204,4 @@ def test_memory_is_bounded(window, world, monkeypatch):
     for _ in range(3):
         assert len(look(window, *ids)) == 5
 
-    assert len(window._headers) <= 2
+    assert len(window._known) <= 2

@@ -24,7 +24,7 @@ def test_paste_makes_the_filter_with_glances_configuration():
     made = raw_view.filter_factory({}, unused='x')('app')
 
     assert made._app == 'app'
-    assert made._conf is cfg.CONF
+    assert made._answers._conf is cfg.CONF
 
 
 def test_a_service_is_shown_the_copy_in_every_answer(bed):

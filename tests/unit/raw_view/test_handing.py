@@ -158,11 +158,15 @@ def test_an_active_copy_costs_no_reads_for_its_use(bed):
     assert reads(bed, f'/{image_id}/locations', NOVA) == 2
 
 
-def test_an_original_that_is_raw_costs_no_read(bed):
+def test_an_original_that_is_raw_costs_one_read_that_nobody_waits_for(bed):
+    """It was begun before Glance has told what the image is."""
     image_id = bed.image(copied=False, disk_format='raw')
     bed.image()
 
-    assert reads(bed, f'/{image_id}', NOVA) == 0
+    assert reads(bed, f'/{image_id}', NOVA) == 1
+    with bed.world.away():
+        assert bed.ask(f'/{image_id}', NOVA).status_int == 200
+    assert reads(bed, f'/{image_id}', NOVA) == 1
 
 
 def test_tenants_see_that_a_copy_was_evicted(bed):

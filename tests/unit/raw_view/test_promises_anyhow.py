@@ -56,6 +56,24 @@ class Story:
         assert found == 'qcow2' or self.active
         self.told[caller] = found, self.changes
 
+    def refuse(self, worker, caller):
+        """Glance does not answer; whoever asks goes by what it knows."""
+        self.bed.view = self.workers[worker]
+        self.bed.glance.hidden.add(self.image_id)
+        path = f'/{self.image_id}'
+        assert self.bed.ask(path, CALLERS[caller]).status_int == 404
+        self.bed.glance.hidden.discard(self.image_id)
+        if caller in self.told:
+            self.told[caller] = self.told[caller][0], None
+
+    def flip(self, worker, caller):
+        """The copy comes or goes while it looks."""
+        self.bed.view = self.workers[worker]
+        self.bed.glance.after = lambda: self.change(worker, caller)
+        found = look(self.bed, self.image_id, CALLERS[caller])
+        self.bed.glance.after = lambda: None
+        self.told[caller] = found, None
+
     def file(self, worker, caller):
         self.bed.view = self.workers[worker]
         given = file(self.bed, self.image_id, CALLERS[caller])
@@ -67,7 +85,9 @@ class Story:
 
 
 STEPS = st.tuples(
-    st.sampled_from(['change', 'wait', 'look', 'look', 'file', 'file']),
+    st.sampled_from(
+        ['change', 'wait', *('look', 'file') * 3, 'refuse', 'flip']
+    ),
     st.integers(0, 1),
     st.sampled_from([0, 0, 1, 2]),
 )

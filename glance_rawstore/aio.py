@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operations in Ceph that are begun now and waited for later.
+
+librados carries them out on threads of its own, which do not need Python's
+lock, so whoever has begun one works on meanwhile. To begin a read and to take
+its result costs 0.1 ms together; to wait for one that was begun only when it
+was needed takes six times as long (seen on 16.2, both after milliseconds in
+which the cluster had nothing to do).
+"""
+
+import collections
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from glance_rawstore import ceph
+
+_R = TypeVar('_R')
+_S = TypeVar('_S')
+
+
+class Underway(Generic[_R]):
+    """An operation that has begun.
+
+    Whoever does not want its result any more must :func:`leave` it.
+
+    :param completion: of librados
+    :param result: makes the result of what was read, which is there only when
+        the operation has ended
+    :param refused: the results for errors that are no failure, by number
+    """
+
+    def __init__(
+        self,
+        completion: Any,
+        result: Callable[[], _R],
+        refused: Mapping[int, _R],
+    ) -> None:
+        self._completion = completion
+        self._result = result
+        self._refused = refused
+        self._results: list[_R] = []
+
+    def then(self, make: Callable[[_R], _S]) -> 'Underway[_S]':
+        """The same operation, with a result that is made of this one's."""
+        refused = {number: make(r) for number, r in self._refused.items()}
+        return Underway(
+            self._completion, lambda: make(self._result()), refused
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether nobody would have to wait for it."""
+        return bool(self._completion.is_complete())
+
+    def result(self) -> _R:
+        """Wait for the end of the operation, and return its result.
+
+        :raises NotFound: there is no such object
+        :raises NoSpace: the pool is full
+        :raises CephUnavailable: the cluster does not answer
+        """
+        if not self._results:
+            self._completion.wait_for_complete()
+            self._results.append(self._made())
+        return self._results[0]
+
+    def _made(self) -> _R:
+        number = -self._completion.get_return_value()
+        if number <= 0:
+            return self._result()
+        if number in self._refused:
+            return self._refused[number]
+        raise ceph.error(number)
+
+
+#: What nobody waits for any more.
+_left: collections.deque[Underway[Any]] = collections.deque()
+
+
+def leave(operation: Underway[Any]) -> None:
+    """Wait for an operation no more.
+
+    It is kept until it has ended: until then librados writes its result to
+    where it was told, and takes no order back.
+    """
+    if operation.ended:
+        return
+    _left.append(operation)
+    for _ in range(len(_left)):
+        try:
+            oldest = _left.popleft()
+        except IndexError:
+            return  # another thread was faster
+        if not oldest.ended:
+            _left.append(oldest)
+
+
+def read(
+    ioctx: Any, name: str, order: Callable[[Any], Callable[[], _R]], none: _R
+) -> Underway[_R]:
+    """Begin to read an object.
+
+    :param order: is given the operation, to say what is to be read; returns
+        what makes a result of that
+    :param none: the result where there is no such object
+    :raises CephUnavailable: librados does not take the order
+    """
+    with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+        result = order(operation)
+        completion = ioctx.operate_aio_read_op(operation, name)
+    return Underway(completion, result, {errno.ENOENT: none})
+
+
+def read_omap(
+    ioctx: Any, name: str, keys: Iterable[str]
+) -> Underway[dict[str, bytes]]:
+    """Begin to read those of these keys that the omap of an object has.
+
+    There are none of them where there is no such object.
+
+    :raises CephUnavailable: librados does not take the order
+    """
+    with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+        found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(keys))
+        completion = ioctx.operate_aio_read_op(operation, name)
+    nothing: dict[str, bytes] = {}
+    return Underway(
+        completion, lambda: ceph.entries(found), {errno.ENOENT: nothing}
+    )
+
+
+def change_omap(
+    ioctx: Any, name: str, key: str, before: bytes, after: bytes
+) -> Underway[bool]:
+    """Begin to set a key of an omap, if it is still what it was.
+
+    :param before: in UTF-8; as empty where there is no such key
+    :returns: whether it was set
+    :raises CephUnavailable: librados does not take the order
+    """
+    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
+        # To compare with what is not there takes an object at least.
+        operation.new(ceph.rados.LIBRADOS_CREATE_IDEMPOTENT)
+        operation.omap_cmp(key, before.decode())
+        ioctx.set_omap(operation, (key,), (after,))
+        completion = ioctx.operate_aio_write_op(operation, name)
+    return Underway(completion, lambda: True, {errno.ECANCELED: False})

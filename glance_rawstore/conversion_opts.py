@@ -43,7 +43,9 @@ refused; the image itself is not affected.
         min=1,
         help="""
 Conversions that run at once on one node, counted over all processes that
-share ``scratch_dir``. More wait as ``pending`` tasks.
+share ``scratch_dir``. One that has written all its data counts no more, though
+it has still to be committed: up to as many again do that. More wait as
+``pending`` tasks.
 """,
     ),
     cfg.IntOpt(

@@ -177,7 +177,7 @@ def _make(
             telling.wait,
             imported.project,
             telling.before,
-        ),
+        ) as slot,
         _of_cluster(pool, chosen, imported.project, telling),
         _counted(pool) as made,
     ):
@@ -185,6 +185,7 @@ def _make(
         try:
             part.measure(source, verdict, evict, telling.wait)
             part.fill(source, verdict, telling.update, telling.stop)
+            slot.end()
             made(part.commit(made_from))
         except BaseException:
             part.discard()

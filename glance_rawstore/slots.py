@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from glance_rawstore import tickets
 from glance_rawstore import turns
+from glance_rawstore.tickets import State
 
 #: Seconds between looks of those who are next, and of all others; of those
 #: far behind, so many for each that is before them, up to a limit. A look
@@ -45,7 +46,7 @@ def at_once(
         found = tickets.found(directory)
         if _somebody_waits(found):
             return None
-        if len(_running(found)) >= count:
+        if _free(found, count) <= 0:
             return None
         return tickets.Slot(directory, project, runs=True)
 
@@ -59,7 +60,7 @@ def wanted(directory: str) -> bool:
 
 
 def _somebody_waits(found: list[tickets.Seen]) -> bool:
-    return any(not seen.running and seen.lives() for seen in found)
+    return any(seen.state is State.WAITING and seen.lives() for seen in found)
 
 
 @contextlib.contextmanager
@@ -69,8 +70,11 @@ def slot(
     wait: Callable[[float], None],
     project: str = '',
     told: Callable[[int], None] = _nobody,
-) -> Iterator[None]:
+) -> Iterator[tickets.Slot]:
     """Hold one of this node's slots for as long as the context lasts.
+
+    Gives it, to be told when all is converted: another one begins then,
+    unless ``count`` more are that far and have not ended.
 
     :param directory: shared by all processes of the node; created if missing
     :param count: how many slots there are
@@ -89,7 +93,7 @@ def slot(
             if not held.runs:
                 told(before)
                 wait(_pause(before, count))
-        yield
+        yield held
 
 
 def _ticket(
@@ -104,14 +108,24 @@ def _ticket(
 
 def _pause(before: int, count: int) -> float:
     """Seconds until one with so many before it looks again."""
-    if before < count:
+    if before < 2 * count:
         return min(_NEXT, _RETRY)
     return min(max(_RETRY, before * _FAR), _MOST)
 
 
-def _running(found: list[tickets.Seen]) -> list[str]:
-    """The project of each conversion that runs."""
-    return [s.ticket.project for s in found if s.running and s.lives()]
+def _projects(found: list[tickets.Seen], state: State) -> list[str]:
+    """The project of each that lives and is so far."""
+    return [s.ticket.project for s in found if s.state is state and s.lives()]
+
+
+def _free(found: list[tickets.Seen], count: int) -> int:
+    """How many may begin: so many run, and as many more are ending.
+
+    Those wait for Ceph and for Glance's database, and cores would be idle.
+    """
+    running = len(_projects(found, State.RUNNING))
+    ending = len(_projects(found, State.ENDING))
+    return count - running - max(0, ending - count)
 
 
 def _look(directory: str, count: int, held: tickets.Slot) -> int:
@@ -124,16 +138,16 @@ def _look(directory: str, count: int, held: tickets.Slot) -> int:
     if not any(seen.path == held.path for seen in found):
         held.restore()
         found = tickets.found(directory)
-    running = _running(found)
+    running = _projects(found, State.RUNNING)
     waiting = {
         seen.path: seen
         for seen in found
-        if not seen.running
+        if seen.state is State.WAITING
         and (seen.path == held.path or now - seen.looked < _ABSENT)
     }
     ours = waiting[held.path]
     ours.mark(now, ours.ticket.turn)
-    before, free = 0, count - len(running)
+    before, free = 0, _free(found, count)
     line = turns.order((seen.ticket for seen in waiting.values()), running)
     for ticket in line[: line.index(ours.ticket)]:
         # Only those whose turn it would be are worth a look.

@@ -12,6 +12,7 @@ fcntl(2), which libraries use, hold between processes only.
 
 import contextlib
 import dataclasses
+import enum
 import fcntl
 import os
 import re
@@ -28,9 +29,17 @@ _TRY = 0.002
 
 _GUARD = 'raw-conversions.lock'
 _NAME = re.compile(
-    r'raw-conversion-(?P<state>waiting|running)-(?P<arrived>\d{20})'
+    r'raw-conversion-(?P<state>waiting|running|ending)-(?P<arrived>\d{20})'
     r'-(?P<project>[0-9a-f]{16})-[0-9a-f]{32}\.lock'
 )
+
+
+class State(enum.StrEnum):
+    """How far one is that has a ticket."""
+
+    WAITING = 'waiting'
+    RUNNING = 'running'
+    ENDING = 'ending'
 
 
 class Slot:
@@ -44,7 +53,7 @@ class Slot:
     def __init__(
         self, directory: str, project: str, runs: bool = False
     ) -> None:
-        self.runs = runs
+        self._state = State.RUNNING if runs else State.WAITING
         digest = turns.digest(project)
         self._tail = f'{time.time_ns():020d}-{digest}-{uuid.uuid4().hex}'
         self._directory = directory
@@ -53,9 +62,13 @@ class Slot:
     @property
     def path(self) -> str:
         """Of its file."""
-        state = 'running' if self.runs else 'waiting'
-        name = f'raw-conversion-{state}-{self._tail}.lock'
+        name = f'raw-conversion-{self._state}-{self._tail}.lock'
         return os.path.join(self._directory, name)
+
+    @property
+    def runs(self) -> bool:
+        """Whether its turn has come."""
+        return self._state is not State.WAITING
 
     def _make(self) -> IO[bytes]:
         file = open(self.path, 'xb')  # noqa: SIM115 - closing gives it back
@@ -69,9 +82,16 @@ class Slot:
 
     def run(self) -> None:
         """Take the turn."""
-        waiting = self.path
-        self.runs = True
-        os.rename(waiting, self.path)
+        self._become(State.RUNNING)
+
+    def end(self) -> None:
+        """Let another begin: all is converted, and the rest is little."""
+        with contextlib.suppress(FileNotFoundError):  # tidied away
+            self._become(State.ENDING)
+
+    def _become(self, state: State) -> None:
+        before, self._state = self.path, state
+        os.rename(before, self.path)
 
     def __enter__(self) -> 'Slot':
         return self
@@ -100,7 +120,7 @@ class Seen:
     """
 
     path: str
-    running: bool
+    state: State
     ticket: turns.Ticket
     looked: int
 
@@ -136,8 +156,8 @@ def found(directory: str) -> list[Seen]:
             arrived = int(match['arrived'])
             turn = max(arrived, stat.st_mtime_ns)
             ticket = turns.Ticket(entry.path, match['project'], arrived, turn)
-            running = match['state'] == 'running'
-            seen.append(Seen(entry.path, running, ticket, stat.st_atime_ns))
+            state = State(match['state'])
+            seen.append(Seen(entry.path, state, ticket, stat.st_atime_ns))
     return seen
 
 

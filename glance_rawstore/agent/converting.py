@@ -51,8 +51,9 @@ class Conversions:
         self._running: dict[str, str] = {}
         self._futures: set[futures.Future[None]] = set()
         self._numbers = itertools.count(1)
+        # Another one begins when all of one is converted (slots.py).
         self._pool = futures.ThreadPoolExecutor(
-            node.options.max_conversions, 'raw-copy'
+            2 * node.options.max_conversions, 'raw-copy'
         )
 
     def offer(self, image_ids: Iterable[str]) -> None:
@@ -137,7 +138,7 @@ class Conversions:
         node, options = self._node, self._node.options
         with slots.slot(
             options.scratch_dir, options.max_conversions, self._wait, project
-        ):
+        ) as slot:
             with raw_pool.RawPool.open(node.store.rbd) as pool:
                 action = node.actor(pool, self._told).act(image_id)
             if action is None:
@@ -145,6 +146,7 @@ class Conversions:
             LOG.info(
                 'Image %s: making its raw copy: %s', image_id, action.reason
             )
-            flow.run(node.job(image_id, self._stop, action.target or None))
+            target = action.target or None
+            flow.run(node.job(image_id, self._stop, target, slot))
         with raw_pool.RawPool.open(node.store.rbd) as pool:
             self._ended(image_id, pool.status(image_id) is Status.ACTIVE)

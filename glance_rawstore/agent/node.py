@@ -13,6 +13,7 @@ from glance_rawstore import evicting
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore import tickets
 from glance_rawstore import tracing
 from glance_rawstore.agent.acting import Actor
 from glance_rawstore.agent.actions import Action
@@ -81,11 +82,13 @@ class Node:
         image_id: str,
         stop: threading.Event,
         task_id: str | None = None,
+        slot: tickets.Slot | None = None,
     ) -> Job:
         """A conversion that nobody asked for at this moment.
 
         :param stop: ends it in good order
         :param task_id: the task of a worker that is gone, to be continued
+        :param slot: one of the node's, which the caller holds
         """
         return Job(
             image_id=image_id,
@@ -96,7 +99,7 @@ class Node:
             requester=Requester(None, self._request_id(image_id, task_id)),
             stop=stop,
             resources=contextlib.ExitStack(),
-            has_slot=True,
+            slot=slot,
             task_id=task_id,
         )
 

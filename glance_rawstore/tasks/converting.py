@@ -227,6 +227,8 @@ class Commit(Step):
         :raises LeaseLost: another worker may be at it
         :raises Cancelled: the copy was deleted meanwhile
         """
+        if self.job.slot is not None:
+            self.job.slot.end()
         with self.telling(task_id, progress.Elapsed('Finishing the copy')):
             meta = {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
             if self.job.by_wish:

@@ -11,6 +11,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore import tickets
 from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Requester
 from glance_rawstore.lifecycle.attempts import Attempts
@@ -34,7 +35,8 @@ class Job:
     :param all_stores: every configured store, to find the original in
     :param stop: set when the process ends
     :param resources: closed, in reverse order, when the flow has ended
-    :param has_slot: one of the node's slots is held for it already
+    :param slot: one of the node's, if it is held for it; given back by whom
+        has taken it
     :param attempt: what was known of attempts before this one, once it is
         counted
     :param counted: this attempt is counted in Ceph
@@ -54,7 +56,7 @@ class Job:
     stop: threading.Event
     resources: contextlib.ExitStack
     pool: raw_pool.RawPool | None = None
-    has_slot: bool = False
+    slot: tickets.Slot | None = None
     attempt: Attempts | None = None
     counted: bool = False
     task_id: str | None = None

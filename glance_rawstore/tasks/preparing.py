@@ -177,8 +177,8 @@ class TakeSlot(Step):
         job, options = self.job, self.job.options
         turn = progress.Turn('Waiting for other conversions to end')
         wait = self.waiting(task_id, turn, turn.interval)
-        if not job.has_slot:
-            job.resources.enter_context(
+        if job.slot is None:
+            job.slot = job.resources.enter_context(
                 slots.slot(
                     options.scratch_dir,
                     options.max_conversions,

@@ -130,7 +130,9 @@ class Step(task.Task):  # type: ignore[misc]
                         raise exceptions.Cancelled(
                             'The import did not succeed.'
                         )
-                if self.job.stop.wait(_LOOKING.pause()):
+                # Others wait for the slot of one that has it.
+                pause = POLL if self.job.slot else _LOOKING.pause()
+                if self.job.stop.wait(pause):
                     raise exceptions.Interrupted()
 
     def await_end_of_import(self, image: Image) -> Image:

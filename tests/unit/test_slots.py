@@ -19,7 +19,8 @@ from tests.waiting import eventually
 HOLDER = """
 import sys, time
 from glance_rawstore import slots
-with slots.slot(sys.argv[1], int(sys.argv[2]), time.sleep):
+with slots.slot(sys.argv[1], int(sys.argv[2]), time.sleep) as held:
+    exec(sys.argv[3])
     print('held', flush=True)
     sys.stdin.readline()
 """
@@ -46,15 +47,15 @@ def refuse(_seconds):
 
 @contextlib.contextmanager
 def taken(directory, count=1):
-    with slots.slot(str(directory), count, refuse):
-        yield
+    with slots.slot(str(directory), count, refuse) as held:
+        yield held
 
 
 @contextlib.contextmanager
-def holder(directory, count=1):
-    """Another process that holds a slot."""
+def holder(directory, count=1, also='pass'):
+    """Another process that holds a slot, and does something with it."""
     process = subprocess.Popen(
-        [sys.executable, '-c', HOLDER, str(directory), str(count)],
+        [sys.executable, '-c', HOLDER, str(directory), str(count), also],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -232,6 +233,51 @@ def test_nobody_gets_one_at_once_before_those_who_wait(tmp_path):
 
     with slots.at_once(str(tmp_path), 1):
         pass
+
+
+@pytest.mark.parametrize('count', [1, 2, 3])
+def test_another_begins_when_all_is_converted_but_not_without_end(
+    tmp_path, count
+):
+    """Who commits waits for Ceph, and a core would be idle meanwhile."""
+    with contextlib.ExitStack() as held:
+        for _ in range(count):
+            held.enter_context(taken(tmp_path, count)).end()
+        last = [
+            held.enter_context(taken(tmp_path, count)) for _ in range(count)
+        ]
+        last.pop().end()
+
+        with pytest.raises(NoSlot), taken(tmp_path, count):
+            pass
+        assert slots.at_once(str(tmp_path), count) is None
+
+    with taken(tmp_path, count):
+        pass
+
+
+def test_one_that_died_while_it_ended_holds_nobody_up(tmp_path):
+    dies = holder(tmp_path, 1, 'held.end()')
+    with dies as process, taken(tmp_path) as second:
+        second.end()
+        with pytest.raises(NoSlot), taken(tmp_path):
+            pass
+        process.kill()
+        process.wait(DEADLINE)
+        with taken(tmp_path):
+            pass
+
+    with taken(tmp_path):
+        pass
+
+
+def test_an_end_whose_file_was_tidied_away_is_one(tmp_path):
+    with taken(tmp_path) as held:
+        for path in tmp_path.glob('*-running-*'):
+            path.unlink()
+        held.end()
+
+    assert [path.name for path in tmp_path.iterdir()] == [tickets._GUARD]
 
 
 def test_the_directory_is_made(tmp_path):

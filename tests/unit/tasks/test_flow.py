@@ -5,6 +5,7 @@ import pytest
 
 from glance_rawstore import ceph
 from glance_rawstore import nodes
+from glance_rawstore import raw_pool
 from glance_rawstore import slots
 from glance_rawstore import stores
 from glance_rawstore.lease import Lease
@@ -56,6 +57,26 @@ def test_nothing_is_held_when_it_has_ended(work):
     lease = Lease(work.world.other_node().ioctx, rbd_id, 6)
     lease.acquire()
     lease.release()
+
+
+def test_another_converts_while_it_commits(work, monkeypatch):
+    scratch, commit, found = str(work.scratch), raw_pool.RawPool.commit, []
+
+    def free():
+        found.append(slots.at_once(scratch, 1))
+        if found[-1] is not None:
+            found[-1].close()
+
+    def noted(*args):
+        free()
+        return commit(*args)
+
+    monkeypatch.setattr(raw_pool.RawPool, 'commit', noted)
+    work.converter.during = lambda _calls: free()
+
+    assert work.run().status == 'success'
+
+    assert [slot is not None for slot in found] == [False, True]
 
 
 def test_an_original_in_rbd_is_converted_in_place(work):

@@ -9,6 +9,7 @@ from glance_rawstore import attempts
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import resuming
+from glance_rawstore import tickets
 from glance_rawstore.tasks import flow
 from tests.contract.world import DATA
 from tests.contract.world import MIB
@@ -182,7 +183,7 @@ def test_who_finds_another_at_it_leaves_the_task_to_that_one(work):
     def second(_calls):
         job = work.job()
         job.task_id = task_id
-        job.has_slot = True
+        job.slot = tickets.Slot(str(work.scratch), '', runs=True)
         work.converter.during = lambda calls: None
         flow.run(job)
         assert task.status == 'processing'
@@ -210,7 +211,7 @@ def test_who_loses_its_lease_leaves_all_to_the_other(work):
         ids.append(task_id)
         job = work.job()
         job.task_id = task_id
-        job.has_slot = True
+        job.slot = tickets.Slot(str(work.scratch), '', runs=True)
         flow.run(job)
 
     work.converter.during = during

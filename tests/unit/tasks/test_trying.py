@@ -204,9 +204,9 @@ def test_who_waits_for_a_slot_is_heard_of(work, monkeypatch):
 
 
 def test_a_slot_that_is_held_for_the_job_is_not_taken_twice(work):
-    with slots.slot(str(work.scratch), 1, time.sleep):
+    with slots.slot(str(work.scratch), 1, time.sleep) as slot:
         job = work.job()
-        job.has_slot = True
+        job.slot = slot
         flow.run(job)
     (task,) = work.catalog.tasks.values()
 

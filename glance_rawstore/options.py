@@ -4,6 +4,7 @@
 import dataclasses
 import os
 import tempfile
+from collections.abc import Callable
 
 from oslo_config import cfg
 from oslo_utils import strutils
@@ -17,6 +18,10 @@ from glance_rawstore import stores
 from glance_rawstore.lifecycle.budget import Limits
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """The options of ``[glance_rawstore]`` and the raw store, in SI or bytes.
@@ -28,10 +33,12 @@ class Options:
     :param slice_size: data of a slice, in bytes
     :param workers: that write one copy together, on any nodes, at most
     :param use_half_life: seconds in which a use loses half of its weight
-    :param staged: when to convert from the staged file: "auto", "always" or
-        "never"
+    :param staged: when to convert from the staged file: "auto", "always",
+        "after" or "never"
     :param cpu: ``nice`` and ``idle`` of :class:`child.Limits`
     :param io_class: see there
+    :param beside: whether a child that is started now runs beside an upload,
+        and is to take idle cores only
     :param by_default: a copy of every convertible image is wished for
     :param budget: what all copies may use
     :param eviction_policy: its name
@@ -63,6 +70,7 @@ class Options:
     budget: Limits = dataclasses.field(default_factory=Limits)
     eviction_policy: str = 'lru'
     store: str = 'raw'
+    beside: Callable[[], bool] = _never
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -117,7 +125,7 @@ class Options:
             cpu_time=self.cpu_time + self.cpu_time_per_gib * gib,
             stall=self.stall_timeout,
             nice=nice,
-            idle=idle,
+            idle=idle or self.beside(),
             io_class=self.io_class,
         )
 

@@ -56,6 +56,10 @@ class Staged:
         """Whether nobody has written to it since it was opened."""
         return _last_change(self._file) == self._before
 
+    def nameless(self) -> bool:
+        """Whether it was removed, or another one put in its place."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
+
     def source(self) -> sources.FileSource:
         """As a source of a conversion, for as long as it is open."""
         return sources.FileSource(self._file, locking=False)
@@ -74,13 +78,13 @@ def _last_change(file: IO[bytes]) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def worth_it(choice: str, cores: int, load: float) -> bool:
-    """Whether to convert while the original is being stored.
+def beside(choice: str, cores: int, load: float) -> bool:
+    """Whether to convert beside the upload, instead of right after it.
 
     On two cores that were busy with the upload and an OSD the image itself
-    was active up to 1.4 times as late. What begins now wants three: one for
-    the upload, which the load does not tell of yet, one to convert and one to
-    hash.
+    was active up to 1.4 times as late: Ceph's own work for the copy gives way
+    to nobody. What begins now wants three: one for the upload, which the load
+    does not tell of yet, one to convert and one to hash.
 
     :param choice: the option ``convert_staged``
     :param cores: that this process may use
@@ -92,7 +96,7 @@ def worth_it(choice: str, cores: int, load: float) -> bool:
 
 
 def load() -> tuple[int, float]:
-    """Cores and load of this node, as :func:`worth_it` wants them."""
+    """Cores and load of this node, as :func:`beside` wants them."""
     return len(os.sched_getaffinity(0)), os.getloadavg()[0]
 
 

@@ -1,16 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a conversion that begins while its image is being stored."""
+"""What is converted of a staged file: held in an import, begun, compared."""
 
 import logging
 from typing import Any
 
+from glance_rawstore import convert
 from glance_rawstore import exceptions
+from glance_rawstore import slots
+from glance_rawstore import staged
 from glance_rawstore.catalog import Image
 from glance_rawstore.tasks import progress
+from glance_rawstore.tasks.head_start import HeadStart
+from glance_rawstore.tasks.job import Job
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import give_up_head_start
 
 LOG = logging.getLogger(__name__)
+
+
+def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
+    """Hold the staged file and a slot, if both are at hand.
+
+    Within the import, so it waits for nothing.
+
+    :param uri: of the staged file
+    :param project: that owns the image
+    """
+    options = job.options
+    if job.catalog.hashing_algorithm not in convert.HASHES:
+        return None
+    if options.staged == 'never':
+        return None
+    slot = slots.at_once(options.scratch_dir, options.max_conversions, project)
+    if slot is None:
+        return None
+    held = None
+    try:
+        held = staged.hold(uri)
+    finally:
+        if held is None:
+            slot.close()
+    if held is None:
+        return None
+    beside = staged.beside(options.staged, *staged.load())
+    return HeadStart(held, slot, beside)
 
 
 class ConvertStaged(Step):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A conversion that begins while its image is being stored.
+"""A conversion of the staged file, prepared while its image is being stored.
 
-It reads the staged file, beside the upload, and writes a ``.part`` that
-nobody hears of before the image is active. Then what was stored tells, by
-size and hash, whether it is what was read: if so the job goes on with the
-``.part``, else it is thrown away, and the copy is made the usual way.
+The file is inspected and measured beside the upload, and hashed there in
+processor time that nobody else wants. It is converted beside the upload too,
+where cores are idle, else as soon as Glance has let go of it. The ``.part`` is
+one that nobody hears of before the image is active. Then what was stored
+tells, by size and hash, whether it is what was read: if so the job goes on
+with the ``.part``, else it is thrown away, and the copy is made the usual way.
 """
 
 import dataclasses
@@ -14,21 +16,19 @@ import time
 import uuid
 from collections.abc import Callable
 
-from glance_rawstore import cluster_slots
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import formats
-from glance_rawstore import lease
 from glance_rawstore import making
 from glance_rawstore import safety
-from glance_rawstore import slots
-from glance_rawstore import staged
 from glance_rawstore import tickets
 from glance_rawstore import tracing
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle.slices import UNKNOWN
+from glance_rawstore.options import Options
 from glance_rawstore.part import Part
 from glance_rawstore.staged import Staged
+from glance_rawstore.tasks import both_slots
 from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
@@ -36,8 +36,14 @@ from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between looks at whether the hash is known.
+#: Seconds between looks: is the hash known, and is the file let go?
 _LOOK = 0.1
+_SOON = 0.02
+#: Seconds between looks at whether others wait for the slot.
+_OTHERS = 1.0
+#: Seconds for which a hash is waited for when nothing else is left to do. It
+#: takes idle cores only, of which there may be none.
+_PATIENCE = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,22 +61,28 @@ class HeadStart:
     """The conversion of a staged file.
 
     :param slot: one of the node's, held until it is converted
-
-    :ivar started: by the monotonic clock, in seconds
+    :param beside: convert it beside the upload, instead of after it
     """
 
-    def __init__(self, held: Staged, slot: tickets.Slot) -> None:
-        self.started = time.monotonic()
+    def __init__(self, held: Staged, slot: tickets.Slot, beside: bool) -> None:
         self._staged = held
-        self._slot = slot
-        self._of_cluster: lease.Shared | None = None
+        self._slots = both_slots.BothSlots(slot)
+        self._beside = beside
+        self._started: float | None = None
         self._part: Part | None = None
         self._begun: Begun | None = None
         self._content = ''
+        self._filled = threading.Event()
         self._hashed = threading.Event()
         self._stopped = threading.Event()
+        self._stored = threading.Event()
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None
+
+    @property
+    def started(self) -> float:
+        """When it was first converted, by the monotonic clock, in seconds."""
+        return self._started or time.monotonic()
 
     @property
     def begun(self) -> Begun:
@@ -80,7 +92,7 @@ class HeadStart:
         return self._begun
 
     def begin(self, job: Job, image: Image) -> None:
-        """Inspect and measure, then convert and hash in the background.
+        """Inspect and measure; hash and convert in the background.
 
         :raises RawStoreError: as the usual steps; :meth:`abandon` it then
         """
@@ -91,11 +103,12 @@ class HeadStart:
         )
         source = self._staged.source()
         verdict = safety.inspect(source, disk_format, job.options.max_size)
-        self._take_of_cluster(job, image.owner or '')
+        self._slots.take(job, image.owner or '')
         # Nobody can go on with it before it is known what it is made from.
         unknown = f'{UNKNOWN}{uuid.uuid4()}'
+        options = self._yielding(job.options)
         part = self._part = making.reserve(
-            job.raw_pool, image.image_id, job.options, unknown
+            job.raw_pool, image.image_id, options, unknown
         )
         info = part.measure(source, verdict, wait=job.wait)
         done = progress.Conversion(info.allocated)
@@ -104,24 +117,22 @@ class HeadStart:
         self._start(self._fill, job)
         self._start(self._hash, job, image)
 
-    def _take_of_cluster(self, job: Job, project: str) -> None:
-        """Take one of the cluster's slots, if they are limited.
+    def _yielding(self, options: Options) -> Options:
+        """The same, with children that take idle cores only.
 
-        :raises ConversionFailed: none is free
+        As long as they are started beside the upload. But not to measure,
+        which takes a moment of a core: on a busy node it would take for
+        ever, and what holds a slot is not to wait for others.
         """
-        found = cluster_slots.limited(job.raw_pool.ioctx, job.options)
-        if found is None:
-            return
-        self._of_cluster = found.at_once(project)
-        if self._of_cluster is None:
-            raise exceptions.ConversionFailed('Others convert or wait to.')
+        return dataclasses.replace(options, beside=self._holds_up)
 
-    def _give_back(self) -> None:
-        """Give the slots back. Repeatable."""
-        of_cluster, self._of_cluster = self._of_cluster, None
-        if of_cluster is not None:
-            of_cluster.release()
-        self._slot.close()
+    def _holds_up(self) -> bool:
+        """Whether what works in the background is beside the upload."""
+        return self._begun is not None and not self._is_stored()
+
+    def _is_stored(self) -> bool:
+        """Whether the upload has ended, well or not."""
+        return self._stored.is_set() or self._staged.nameless()
 
     def _start(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(
@@ -140,10 +151,30 @@ class HeadStart:
         except BaseException as exc:
             self._error = exc
         finally:
-            self._give_back()
+            self._filled.set()
+            self._slots.give_back()
+
+    def _await_upload(self, job: Job) -> None:
+        """Wait until the upload has ended, as long as nobody needs the slot.
+
+        :raises ConversionFailed: somebody does
+        """
+        look = time.monotonic() + _OTHERS
+        while not self._is_stored():
+            if self._stopped.wait(_SOON) or job.stop.is_set():
+                raise exceptions.Interrupted()
+            if time.monotonic() < look:
+                continue
+            look = time.monotonic() + _OTHERS
+            if self._slots.wanted(job):
+                raise exceptions.ConversionFailed('Others wait to convert.')
 
     def _convert(self, job: Job) -> None:
         begun = self.begun
+        if not self._beside:
+            self._await_upload(job)
+            begun.done.restart()
+        self._started = time.monotonic()
         begun.part.fill(
             begun.original.source,
             begun.verdict,
@@ -157,7 +188,7 @@ class HeadStart:
             )
 
     def _why_stop(self, job: Job) -> Exception | None:
-        if self._stopped.is_set() or job.stop.is_set():
+        if self._stopped.is_set() or job.stop.is_set() or self._error:
             return exceptions.Interrupted()
         if job.catalog.image(job.image_id) is None:
             return exceptions.ImageDeleted()
@@ -168,7 +199,7 @@ class HeadStart:
             digest = convert.digest(
                 self.begun.original.source.node['filename'],
                 job.catalog.hashing_algorithm,
-                job.options.limits(self._staged.size),
+                self._yielding(job.options).limits(self._staged.size),
                 lambda: self._why_stop(job),
             )
             if not self._staged.unchanged():
@@ -191,10 +222,16 @@ class HeadStart:
         :param image: as it was stored
         :param wait: sleeps that many seconds; ends the waiting by raising
         """
+        self._stored.set()
         if image.size != self._staged.size:
             return False
+        until = time.monotonic() + _PATIENCE
         while not self._hashed.is_set() and self._error is None:
             wait(_LOOK)
+            if not self._filled.is_set():
+                until = time.monotonic() + _PATIENCE
+            elif time.monotonic() > until:
+                break
         if self._error is not None:
             LOG.info('Image %s: %s', image.image_id, self._error)
             return False
@@ -223,7 +260,7 @@ class HeadStart:
         for thread in self._threads:
             thread.join()
         self._staged.close()
-        self._give_back()
+        self._slots.give_back()
 
     def abandon(self, patience: float) -> None:
         """Stop, and remove the ``.part``, unless it was given. Repeatable.
@@ -236,28 +273,3 @@ class HeadStart:
             self._part.discard(patience)
             self._part.release()
             self._part = None
-
-
-def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
-    """Hold the staged file and a slot, if both are at hand.
-
-    Within the import, so it waits for nothing.
-
-    :param uri: of the staged file
-    :param project: that owns the image
-    """
-    options = job.options
-    if job.catalog.hashing_algorithm not in convert.HASHES:
-        return None
-    if not staged.worth_it(options.staged, *staged.load()):
-        return None
-    slot = slots.at_once(options.scratch_dir, options.max_conversions, project)
-    if slot is None:
-        return None
-    held = None
-    try:
-        held = staged.hold(uri)
-    finally:
-        if held is None:
-            slot.close()
-    return HeadStart(held, slot) if held is not None else None

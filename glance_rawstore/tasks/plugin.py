@@ -27,8 +27,8 @@ from glance_rawstore.catalog import Catalog
 from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
 from glance_rawstore.options import Options
+from glance_rawstore.tasks import early
 from glance_rawstore.tasks import flow
-from glance_rawstore.tasks import head_start
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class StartRawCopy(task.Task):  # type: ignore[misc]
             resources=contextlib.ExitStack(),
         )
         if self._may_begin(job, image):
-            job.head_start = head_start.take(job, file_path, image.owner or '')
+            job.head_start = early.take(job, file_path, image.owner or '')
         try:
             JOBS.start(job)
         except BaseException:

@@ -38,7 +38,7 @@ def running_cloud(cluster: Cluster) -> Iterator[Cloud]:
     """A running Glance with our store and plugin."""
     overrides = {
         'oslo_messaging_notifications': {'driver': 'log'},
-        # Off unless set; the other clouds have it so.
+        # The other clouds read the original back, see region().
         'glance_rawstore': {'convert_staged': 'always'},
     }
     with Cloud(
@@ -100,10 +100,15 @@ def region(
     overrides: config.Options | None = None,
     filters: Mapping[str, str] | None = None,
 ) -> Cloud:
-    """Another Glance, under a cloud's Keystone and on its Ceph."""
+    """Another Glance, under a cloud's Keystone and on its Ceph.
+
+    It reads originals back from their store, unless told otherwise.
+    """
+    options = dict(overrides or {})
+    ours = {'convert_staged': 'never', **options.get('glance_rawstore', {})}
     return Cloud(
         first.cluster,
-        overrides,
+        {**options, 'glance_rawstore': ours},
         filters=filters,
         prefix=f'{name.lower()}-',
         region=name,

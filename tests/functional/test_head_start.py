@@ -48,6 +48,20 @@ def _replacing(running_cloud: Cloud) -> Iterator[Cloud]:
         yield running
 
 
+@pytest.fixture(scope='module')
+def _after(running_cloud: Cloud) -> Iterator[Cloud]:
+    overrides = {'glance_rawstore': {'convert_staged': 'after'}}
+    with region(running_cloud, 'After', overrides) as running:
+        yield running
+
+
+@pytest.fixture
+def after(_after: Cloud) -> Iterator[Cloud]:
+    """A Glance that converts staged files when they are stored."""
+    yield _after
+    tidy(_after)
+
+
 @pytest.fixture
 def replacing(_replacing: Cloud) -> Iterator[Cloud]:
     """A Glance that converts to VMDK before it stores, after our plugin."""
@@ -85,7 +99,8 @@ def test_a_staged_file_is_converted_whatever_becomes_of_its_name(
         (held,) = staged(cloud)
         assert held.endswith('(deleted)')
         assert pool.names() == [f'{image_id}_raw.part']
-        assert conversion.process.nice() == 19
+        policy = os.sched_getscheduler(conversion.process.pid)
+        assert policy == os.SCHED_IDLE, 'it holds up the upload'
     task = tenant.await_copy_task(image_id)
 
     assert '/proc/' in source
@@ -120,6 +135,30 @@ def test_a_raw_pool_that_fills_up_meanwhile_costs_the_image_nothing(
     assert tenant.download_sha512(image_id) == sha512(big_image)
     assert pool.names() == [f'{there}_raw']
     assert_let_go(cloud)
+
+
+def test_a_staged_file_is_converted_as_soon_as_its_upload_has_ended(
+    after: Cloud, big_image: Path
+) -> None:
+    tenant, pool = Tenant(after), Pool(after)
+    image_id = tenant.start_import(big_image, raw_cache='true')
+    with holding.held(after, imported=False) as conversion:
+        source = ' '.join(conversion.process.cmdline())
+        priority = (
+            os.sched_getscheduler(conversion.process.pid),
+            conversion.process.nice(),
+        )
+        assert list((after.directory / 'staging').iterdir()) == []
+        tenant.await_active(image_id)
+        assert pool.names() == [f'{image_id}_raw.part']
+    task = tenant.await_copy_task(image_id)
+
+    assert '/proc/' in source
+    assert f'{after.images_pool}"' not in source, 'it does not read from RBD'
+    assert priority == (os.SCHED_OTHER, 19)
+    assert task['status'] == 'success'
+    pool.assert_identical(image_id, big_image)
+    assert_let_go(after)
 
 
 def test_an_image_that_is_deleted_meanwhile_leaves_nothing(

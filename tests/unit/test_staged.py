@@ -131,7 +131,7 @@ def test_closing_is_repeatable(held):
 
 
 @pytest.mark.parametrize(
-    ('choice', 'cores', 'load', 'worth_it'),
+    ('choice', 'cores', 'load', 'beside'),
     [
         ('auto', 2, 0.0, False),
         ('auto', 3, 0.0, True),
@@ -140,13 +140,14 @@ def test_closing_is_repeatable(held):
         ('auto', 64, 61.1, False),
         ('auto', 4, 300.0, False),
         ('always', 1, 300.0, True),
+        ('after', 64, 0.0, False),
         ('never', 64, 0.0, False),
     ],
 )
 def test_it_is_converted_beside_the_upload_by_cores_that_are_idle(
-    choice, cores, load, worth_it
+    choice, cores, load, beside
 ):
-    assert staged.worth_it(choice, cores, load) is worth_it
+    assert staged.beside(choice, cores, load) is beside
 
 
 def test_the_load_of_this_node_is_known():

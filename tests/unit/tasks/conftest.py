@@ -30,6 +30,7 @@ class Converter:
     :ivar during: called between the two halves of a conversion
     :ivar source: what was converted last
     :ivar windows: offset and length of all that was converted
+    :ivar limits: of each child, in order
     :ivar data: what the guest sees
     """
 
@@ -38,9 +39,11 @@ class Converter:
         self.during = lambda calls: None
         self.source = None
         self.windows = []
+        self.limits = []
         self.data = DATA
 
     def __call__(self, limits):
+        self.limits.append(limits)
         return self
 
     def info(self, source):
@@ -138,5 +141,6 @@ def work(world, tmp_path, monkeypatch):
     monkeypatch.setattr(convert, 'QemuImg', found.converter)
     monkeypatch.setattr(publishing, 'POLL', 0.01)
     monkeypatch.setattr(step, 'POLL', 0.01)
+    monkeypatch.setattr(step, '_SOON', 0.01)
     monkeypatch.setattr(step, 'WATCH_TIMEOUT', 0.0)
     return found

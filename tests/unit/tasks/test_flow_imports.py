@@ -118,9 +118,9 @@ def test_many_who_look_at_imports_look_less_often_each():
     with contextlib.ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(looking.one_more())
-            pauses.append(looking.pause())
+            pauses.append(looking.pause(step.POLL))
 
     assert pauses[0] == pauses[3] == step.POLL == 0.2
     assert pauses[19] == 1.0
     assert pauses[-1] == 2.0
-    assert looking.pause() == step.POLL
+    assert looking.pause(step.POLL) == step.POLL

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import threading
+import time
 
 import pytest
 
@@ -16,6 +17,7 @@ from glance_rawstore import resuming
 from glance_rawstore import slots
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.staged import Staged
+from glance_rawstore.tasks import early
 from glance_rawstore.tasks import flow
 from glance_rawstore.tasks import head_start
 from tests.contract.raw_pool import RawPoolContract
@@ -50,7 +52,7 @@ class Staging:
 
     def job(self):
         job = self.work.job()
-        job.head_start = head_start.take(job, f'file://{self.path}')
+        job.head_start = early.take(job, f'file://{self.path}')
         self.take = job.head_start
         return job
 
@@ -383,6 +385,117 @@ def test_the_slot_is_free_while_what_is_converted_waits(work, staging):
     assert work.location()['status'] == 'active'
 
 
+# Where no core is idle: it is held, and converted when it is let go
+
+
+@pytest.fixture
+def holding(work, staging, monkeypatch):
+    """A node that has no cores to spare beside the upload."""
+    work.options = dataclasses.replace(work.options, staged='auto')
+    monkeypatch.setattr(head_start, '_OTHERS', 0.02)
+    monkeypatch.setattr(early.staged, 'load', lambda: (2, 2.0))
+    return staging
+
+
+def test_it_is_converted_when_the_upload_has_ended(work, holding):
+    """Before that it is inspected, measured and hashed."""
+    running = Import(work, (40, 'importing', STORING))
+    seen = []
+
+    def goes_on():
+        eventually(
+            lambda: holding.take._begun and holding.take._hashed.is_set(),
+            'it is prepared',
+        )
+        seen.append(len(work.converter.windows))
+        seen.append(work.world.names())
+        holding.path.unlink()
+        eventually(lambda: work.converter.windows, 'it is converted')
+        seen.append(running.left)
+        holding.store()
+
+    thread = threading.Thread(target=goes_on)
+    job = holding.job()
+    thread.start()
+    flow.run(job)
+    thread.join(DEADLINE)
+
+    *before, left = seen
+    assert before == [0, [f'{ID}_raw.part']]
+    assert left > 0, 'and not when its image was seen to be active'
+    assert work.location()['status'] == 'active'
+    assert work.converter.source['file']['filename'].startswith('/proc/')
+    assert len(work.converter.windows) == 1
+    assert not work.converter.limits[-1].idle, 'nobody uploads any more'
+    RawPoolContract.check_intact(work.world, ID)
+
+
+def test_it_is_converted_too_where_its_name_stays(work, holding):
+    """As where another plugin has put something beside it."""
+    Import(work, (9, 'importing', STORING), (0, 'active', WANTED))
+    work.catalog.change(ID, size=len(ORIGINAL), digest=HASH)
+
+    assert holding.run().status == 'success'
+
+    assert work.converter.source['file']['filename'].startswith('/proc/')
+
+
+def test_who_waits_for_a_slot_gets_that_of_one_who_only_holds_it(
+    work, holding
+):
+    running = Import(work, (60, 'importing', STORING))
+    left = []
+
+    def goes_on():
+        eventually(lambda: holding.take._begun, 'it is prepared')
+        with slots.slot(str(work.scratch), 1, time.sleep):
+            left.append(running.left)
+        holding.store()
+
+    thread = threading.Thread(target=goes_on)
+    work.options = dataclasses.replace(work.options, max_conversions=1)
+    job = holding.job()
+    thread.start()
+    flow.run(job)
+    thread.join(DEADLINE)
+
+    assert left[0] > 0, 'and not when the image was stored'
+    assert job.head_start is None, 'it is converted from what was stored'
+    assert work.location()['status'] == 'active'
+
+
+def test_a_hash_that_finds_no_idle_core_is_not_waited_for(
+    work, holding, monkeypatch
+):
+    """Then it is converted from what was stored."""
+    stopped = []
+
+    def starves(_path, _algorithm, limits, stop):
+        assert limits.idle
+        eventually(stop, 'nobody waits for it')
+        stopped.append(1)
+        raise stop()
+
+    monkeypatch.setattr(convert, 'digest', starves)
+    monkeypatch.setattr(head_start, '_PATIENCE', 0.1)
+    Import(work, (3, 'importing', STORING), (0, 'active', WANTED))
+    work.catalog.change(ID, size=len(ORIGINAL), digest=HASH)
+
+    assert holding.run().status == 'success'
+
+    assert stopped == [1]
+    assert len(work.converter.windows) == 2
+
+
+def test_nothing_is_left_when_what_was_held_is_not_stored(work, holding):
+    Import(work, (9, 'importing', STORING), (0, 'queued', WANTED))
+
+    assert holding.run() is None
+
+    assert work.converter.windows == []
+    work.assert_nothing_is_left()
+
+
 def test_none_is_begun_without_a_free_slot(work, staging):
     with slots.at_once(str(work.scratch), 1):
         assert staging.job().head_start is None
@@ -449,6 +562,23 @@ def test_slices_count_once_it_is_known_what_they_are_of(work, sliced):
 
     assert sliced.run().status == 'success'
     assert known == [1]
+
+
+def test_an_upload_is_held_up_by_no_more_than_idle_cores(work, sliced):
+    """And what is begun when it has ended waits for nobody any more."""
+    idle = []
+
+    def during(_calls):
+        idle.append(work.converter.limits[-1].idle)
+        if len(idle) == 1:
+            sliced.store()
+            eventually(sliced.take._stored.is_set, 'it is seen to be stored')
+
+    work.converter.during = during
+
+    assert sliced.run().status == 'success'
+    assert idle == [True, False]
+    assert not work.converter.limits[0].idle, 'when it is measured'
 
 
 def test_nobody_goes_on_before_it_is_known_what_they_are_of(

@@ -133,7 +133,7 @@ def test_it_is_let_go_when_no_thread_can_be_started(
 
     imported(staged)
 
-    assert jobs[0].head_start._slot.closed
+    assert jobs[0].head_start._slots._of_node.closed
 
 
 @pytest.mark.parametrize('value', ['true', 'perhaps'])

@@ -45,9 +45,13 @@ def _run(command: list[str]) -> float:
     return time.monotonic() - start
 
 
-def _create_target(stage: bed.Bed, size: int) -> str:
-    """Make an empty RBD image as our copies are; return its name."""
-    name = f'{bed.POOL}/target'
+def create_target(stage: bed.Bed, size: int, image: str = 'target') -> str:
+    """Make an empty RBD image as our copies are; return its name.
+
+    :param size: in bytes
+    :param image: its name within the pool
+    """
+    name = f'{bed.POOL}/{image}'
     options = ['--image-feature', 'layering', '--object-size', OBJECT_SIZE]
     stage.cluster.rbd('create', *options, '--size', f'{size}B', name)
     return name
@@ -55,7 +59,7 @@ def _create_target(stage: bed.Bed, size: int) -> str:
 
 def floor(stage: bed.Bed, image: Image) -> dict[str, float]:
     """Write as many bytes as the guest's disk has."""
-    target = _create_target(stage, image.virtual)
+    target = create_target(stage, image.virtual)
     command = ['rbd', '-c', str(stage.cluster.conf), 'bench', target]
     command += ['--io-type', 'write', '--io-pattern', 'seq']
     command += ['--io-size', '4M', '--io-threads', '16']
@@ -86,7 +90,7 @@ def _convert(stage: bed.Bed, image: Image, file: dict[str, str]) -> float:
 
     :param file: protocol node of the source
     """
-    _create_target(stage, image.virtual)
+    create_target(stage, image.virtual)
     original = {'driver': 'qcow2', 'backing': None, 'file': file}
     target = {
         'driver': 'rbd',

@@ -2,7 +2,9 @@
 """How long Glance takes to answer while conversions run, and while none do.
 
 Conversions are kept waiting, by holding their slots, until as many wait as
-are needed; then they run, as many at once as may.
+are needed; then they run, as many at once as may. Beside writes that nobody
+converts, as many bytes in a second, Glance is asked as well: that part is the
+cluster's, which gives way to nobody.
 """
 
 from __future__ import annotations
@@ -22,16 +24,20 @@ from benchmarks import images
 from benchmarks import imports
 from benchmarks import latency
 from benchmarks import parts
+from benchmarks import plain_writes
+from benchmarks.beside import IMAGE
+from benchmarks.beside import LIST
+from benchmarks.beside import Asked
+from benchmarks.beside import Beside
+from benchmarks.beside import none
+from benchmarks.beside import report
 from benchmarks.comparisons import Comparison
-from benchmarks.comparisons import within
 from tests.cloud import Cloud
 from tests.cloud import imaging
 from tests.functional import holding
 from tests.functional import support
 from tests.processes import ProcessError
 
-#: What is asked for, in turn.
-IMAGE, LIST = 'GET image', 'GET 20 images'
 LISTED = 20
 #: Conversions in each round, and how many of them run at once.
 CONVERSIONS, AT_ONCE = 6, 2
@@ -46,8 +52,8 @@ AT_MOST = 1.2
 #: As conversions run unless set otherwise.
 USUAL = 'nice 19'
 
-#: Seconds of each answer, by what was asked for.
-Asked = dict[str, list[float]]
+#: What else writes as many bytes in a second as conversions do.
+WRITES = 'plain writes'
 
 
 def ours(_options: argparse.Namespace) -> Sequence[str]:
@@ -75,30 +81,38 @@ class Asking:
     'neighbour', 'how long Glance takes to answer beside them', glances=ours
 )
 def _neighbour(run: parts.Run) -> None:
-    beside = measure(run, (USUAL,), lambda _way: None)[0]
-    report(run, beside, AT_MOST)
+    asking = _prepare(run)
+    ours, plain = conversions(USUAL), Beside(WRITES, f'beside {WRITES}')
+    for number in range(run.result.repeat):
+        run.say(f'round {number + 1}: conversions')
+        _round(run, asking, ours)
+        run.say(f'round {number + 1}: plain writes')
+        rate = CONVERSIONS * run.images[-1].data / ours.took[-1]
+        _plain_round(run, asking, plain, rate)
+    report_conversions(run, ours, AT_MOST)
+    report(run, plain)
+    for what in ours.loaded:
+        loaded = [statistics.median(b.loaded[what]) for b in (ours, plain)]
+        run.compare(
+            Comparison(
+                f'{what}, median: {ours.where} / {plain.where}',
+                '',
+                loaded[0] / loaded[1],
+            )
+        )
 
 
-@dataclasses.dataclass
-class Beside:
-    """What came of one way to convert; times in seconds.
+def conversions(way: str) -> Beside:
+    """One way to convert, of which nothing is known yet."""
+    return Beside(way, f'beside {AT_ONCE} conversions, {way}')
 
-    :param way: in a word or two
-    :ivar loaded: of what was asked while conversions ran
-    :ivar idle: of what was asked before and after, while none did
-    :ivar rounds: median of the one and of the other in each round
-    :ivar used: of processors, by program, while conversions ran
-    :ivar took: from the first conversion's begin to the last one's end
-    """
 
-    way: str
-    loaded: Asked = dataclasses.field(default_factory=lambda: _none())
-    idle: Asked = dataclasses.field(default_factory=lambda: _none())
-    rounds: dict[str, list[tuple[float, float]]] = dataclasses.field(
-        default_factory=dict
-    )
-    used: dict[str, float] = dataclasses.field(default_factory=dict)
-    took: list[float] = dataclasses.field(default_factory=list)
+def report_conversions(
+    run: parts.Run, ours: Beside, at_most: float | None = None
+) -> None:
+    """Put one way to convert into the result."""
+    report(run, ours, at_most)
+    run.add(f'{CONVERSIONS} conversions', ours.took, image=ours.way)
 
 
 def measure(
@@ -108,10 +122,8 @@ def measure(
 
     :param choose: has conversions run in one of these ways from now on
     """
-    cloud = run.stage.clouds[bed.OURS]
-    asking = _asking(cloud)
-    _warm_up(run, cloud, asking)
-    found = [Beside(way) for way in ways]
+    asking = _prepare(run)
+    found = [conversions(way) for way in ways]
     for number in range(run.result.repeat):
         first = number % len(found)
         for beside in found[first:] + found[:first]:
@@ -123,28 +135,44 @@ def measure(
 
 def _round(run: parts.Run, asking: Asking, beside: Beside) -> None:
     cloud = run.stage.clouds[bed.OURS]
-    idle, loaded = _none(), _none()
+    idle, loaded = none(), none()
     for _ in range(IDLE):
         asking.batch(idle)
     with _waiting(cloud, run.images[-1]) as begin:
         before, start = cores.used(), time.monotonic()
         begin()
         _ask_beside(cloud, asking, loaded)
-        beside.took.append(time.monotonic() - start)
-        for name, seconds in cores.since(before).items():
-            beside.used[name] = beside.used.get(name, 0.0) + seconds
+        beside.note_used(before, start)
     run.stage.settle()
     for _ in range(IDLE):
         asking.batch(idle)
-    for what in idle:
-        pair = statistics.median(loaded[what]), statistics.median(idle[what])
-        beside.rounds.setdefault(what, []).append(pair)
-        beside.loaded[what] += loaded[what]
-        beside.idle[what] += idle[what]
+    beside.note(loaded, idle)
 
 
-def _none() -> Asked:
-    return {IMAGE: [], LIST: []}
+def _plain_round(
+    run: parts.Run, asking: Asking, beside: Beside, rate: float
+) -> None:
+    """Ask beside writes of so many bytes/s, for a while."""
+    idle, loaded = none(), none()
+    for _ in range(IDLE):
+        asking.batch(idle)
+    with plain_writes.running(run.stage, AT_ONCE, rate):
+        time.sleep(bed.SETTLE)
+        before, start = cores.used(), time.monotonic()
+        for _ in range(2 * IDLE):
+            asking.batch(loaded)
+        beside.note_used(before, start)
+    run.stage.settle()
+    for _ in range(IDLE):
+        asking.batch(idle)
+    beside.note(loaded, idle)
+
+
+def _prepare(run: parts.Run) -> Asking:
+    cloud = run.stage.clouds[bed.OURS]
+    asking = _asking(cloud)
+    _warm_up(run, cloud, asking)
+    return asking
 
 
 def _asking(cloud: Cloud) -> Asking:
@@ -167,7 +195,7 @@ def _warm_up(run: parts.Run, cloud: Cloud, asking: Asking) -> None:
         with imports.staged(cloud, small, raw=True) as job:
             job.run()
     for _ in range(4):
-        asking.batch(_none())
+        asking.batch(none())
 
 
 @contextlib.contextmanager
@@ -195,7 +223,7 @@ def _ask_beside(cloud: Cloud, asking: Asking, into: Asked) -> None:
     """Ask until conversions end; keep what was answered while all ran."""
     support.await_true(lambda: _all_run(cloud), 'conversions run')
     while True:
-        ran, batch = _all_run(cloud), _none()
+        ran, batch = _all_run(cloud), none()
         asking.batch(batch)
         if ran and _all_run(cloud):
             for what, seconds in batch.items():
@@ -208,36 +236,3 @@ def _ask_beside(cloud: Cloud, asking: Asking, into: Asked) -> None:
 
 def _all_run(cloud: Cloud) -> bool:
     return len(holding.converting(cloud)) == AT_ONCE
-
-
-def report(
-    run: parts.Run, beside: Beside, at_most: float | None = None
-) -> None:
-    where = f'beside {AT_ONCE} conversions, {beside.way}'
-    for what in beside.loaded:
-        loaded, idle = (
-            [1000 * seconds for seconds in asked[what]]
-            for asked in (beside.loaded, beside.idle)
-        )
-        run.add(what, loaded, 'ms', where)
-        run.add(what, idle, 'ms', f'idle, {beside.way}')
-        for name, middle in (('median', statistics.median), ('p95', _p95)):
-            run.compare(
-                Comparison(
-                    f'{what}, {name}: {where} / idle',
-                    '',
-                    middle(loaded) / middle(idle),
-                    spread=within(*zip(*beside.rounds[what], strict=True))
-                    if name == 'median'
-                    else None,
-                    at_most=at_most,
-                )
-            )
-    run.add(f'{CONVERSIONS} conversions', beside.took, image=beside.way)
-    for name, seconds in beside.used.items():
-        used = seconds / sum(beside.took)
-        run.add(f'cores used by {name}', [used], 'cores', where)
-
-
-def _p95(values: Sequence[float]) -> float:
-    return statistics.quantiles(values, n=20)[-1]

@@ -69,4 +69,4 @@ def _priorities(run: parts.Run) -> None:
     chosen = choice(run.directory / 'bin')
     os.environ['PATH'] = f'{chosen.parent}:{os.environ["PATH"]}'
     for beside in neighbours.measure(run, WAYS, chosen.write_text):
-        neighbours.report(run, beside)
+        neighbours.report_conversions(run, beside)

@@ -50,7 +50,7 @@ def test_a_command_is_run_as_was_chosen(tmp_path, way, told, before):
 def test_all_that_was_asked_is_told():
     options = argparse.Namespace(images=None, log=None)
     result = results.Result({}, 2, [])
-    beside = neighbours.Beside(neighbours.USUAL)
+    beside = neighbours.conversions(neighbours.USUAL)
     for what in (neighbours.IMAGE, neighbours.LIST):
         beside.loaded[what] += [0.011, 0.013, 0.011, 0.013]
         beside.idle[what] += [0.01, 0.01, 0.01, 0.01]
@@ -58,7 +58,7 @@ def test_all_that_was_asked_is_told():
     beside.took += [3.0, 5.0]
     beside.used['ceph-osd'] = 4.0
 
-    neighbours.report(
+    neighbours.report_conversions(
         parts.Run(options, result, (), lambda _: None), beside, 1.25
     )
 

@@ -3,6 +3,11 @@
 
 Two pipelines of one API take turns, request by request, with the same
 tokens; which comes first changes from turn to turn.
+
+Half of the copies have just become active. For their first minutes it is noted
+in Ceph who is shown them, before he is; and each request of a service is one
+for a server of its own, hence a first look. The others are an hour old: of
+them a service may still be downloading the original, which is looked up.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import itertools
 import json
 import statistics
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import bed
@@ -25,15 +31,24 @@ from tests.processes import ProcessError
 
 #: Who asks; the service acts for the tenant.
 TENANT, SERVICE = 'tenant', 'service'
-#: What is asked for.
-IMAGE, LIST = 'GET image', f'GET {population.IMAGES} images'
+#: What is asked for: images with a copy of either age, and all.
+YOUNG, SETTLED = 'GET image, young copy', 'GET image, settled'
+LIST = f'GET {population.IMAGES} images'
+#: The same where it is the first time that the API is asked for this copy,
+#: and by whom; this is also what loads code and fills caches.
+FIRST = {
+    f'{YOUNG}, first': (YOUNG, SERVICE),
+    f'{SETTLED}, first': (SETTLED, TENANT),
+}
 
 #: Requests of each kind to each pipeline, of which the median counts; parts
-#: of them that are compared by themselves; and requests before all of them,
-#: which load code and fill caches.
-REQUESTS = {IMAGE: 300, LIST: 15}
+#: of them that are compared by themselves; and requests before all of them.
+REQUESTS = {YOUNG: 300, SETTLED: 300, LIST: 15}
 ROUNDS = 5
-WARM_UP = {IMAGE: 20, LIST: 2}
+WARM_UP = {YOUNG: 20, SETTLED: 20, LIST: 2}
+
+#: How old the settled copies are, in seconds.
+HOUR = 3600.0
 
 #: In seconds, for one answer.
 TIMEOUT = 60
@@ -55,12 +70,14 @@ class Latency:
     :param what: is asked for
     :param who: asks
     :param without: the filter
+    :param usual: of what is asked every day
     """
 
     what: str
     who: str
     with_filter: tuple[float, ...]
     without: tuple[float, ...]
+    usual: bool = True
 
     @property
     def ratio(self) -> float:
@@ -98,17 +115,21 @@ class Client:
         self._headers = dict(headers)
         self._root = root
 
-    def get(self, path: str) -> tuple[float, bytes]:
+    def get(
+        self, path: str, more: Mapping[str, str] | None = None
+    ) -> tuple[float, bytes]:
         """Get something; return how many seconds that took, and what it is.
 
+        :param more: headers of this request
         :raises ProcessError: it is refused
         """
         connection = http.client.HTTPConnection(
             '127.0.0.1', self._port, timeout=TIMEOUT
         )
         with contextlib.closing(connection):
+            headers = {**self._headers, **(more or {})}
             start = time.perf_counter()
-            connection.request('GET', self._root + path, headers=self._headers)
+            connection.request('GET', self._root + path, headers=headers)
             response = connection.getresponse()
             body = response.read()
             taken = time.perf_counter() - start
@@ -136,27 +157,73 @@ def measure(stage: bed.Bed, say: Callable[[str], None]) -> list[Latency]:
         session = cloud.keystone.session('alice')
         say(f'making {population.IMAGES} images for the raw view')
         copied = population.make(cloud, session.get_project_id())
+        half = len(copied) // 2
+        population.date(cloud, copied[half:], time.time() - HOUR)
+        ids = {YOUNG: copied[:half], SETTLED: copied[half:], LIST: []}
         say('requests, with the raw view and without it')
-        return [
-            _compare(what, who, cloud, copied)
-            for what, who in itertools.product(REQUESTS, (TENANT, SERVICE))
+        return list(_rows(cloud, ids))
+
+
+def _rows(cloud: Cloud, ids: Mapping[str, list[str]]) -> Iterator[Latency]:
+    for name, (what, who) in FIRST.items():
+        pairs = _Pairs(what, who, cloud, ids[what])
+        yield dataclasses.replace(
+            pairs.timed(len(ids[what])), what=name, usual=False
+        )
+    for what, who in itertools.product(REQUESTS, (TENANT, SERVICE)):
+        pairs = _Pairs(what, who, cloud, ids[what])
+        pairs.check(WARM_UP[what])
+        yield pairs.timed(REQUESTS[what])
+
+
+class _Pairs:
+    """The same request to both pipelines, again and again.
+
+    :param ids: of the images to ask for, one after another; of all if empty
+    """
+
+    def __init__(
+        self, what: str, who: str, cloud: Cloud, ids: list[str]
+    ) -> None:
+        self._what, self._who = what, who
+        headers = _tokens(cloud, who)
+        self._clients = [
+            Client(cloud.port, headers, root) for root in ('', PLAIN)
         ]
+        every = f'/v2/images?limit={population.IMAGES}'
+        paths = [f'/v2/images/{image_id}' for image_id in ids] or [every]
+        self._paths = itertools.cycle(paths)
 
+    def _get(self, path: str, first: int) -> list[tuple[float, bytes]]:
+        """Ask both; return their answers in the order of the pipelines."""
+        # as Nova has it, one for each server
+        server = {'X-OpenStack-Request-ID': f'req-{uuid.uuid4()}'}
+        more = server if self._who == SERVICE else {}
+        found = {
+            index: self._clients[index].get(path, more)
+            for index in (first, 1 - first)
+        }
+        return [found[0], found[1]]
 
-def _compare(what: str, who: str, cloud: Cloud, copied: list[str]) -> Latency:
-    headers = _tokens(cloud, who)
-    clients = [Client(cloud.port, headers, root) for root in ('', PLAIN)]
-    paths = _paths(what, copied)
-    for _ in range(WARM_UP[what]):
-        path = next(paths)
-        with_filter, without = (client.get(path)[1] for client in clients)
-        _check(what, who, with_filter, without)
-    seconds: list[list[float]] = [[], []]
-    for number in range(REQUESTS[what]):
-        path = next(paths)
-        for index in (0, 1) if number % 2 else (1, 0):
-            seconds[index].append(clients[index].get(path)[0])
-    return Latency(what, who, tuple(seconds[0]), tuple(seconds[1]))
+    def check(self, number: int) -> None:
+        """Ask so often, and make sure that the answers are what they must.
+
+        :raises ProcessError: they are not
+        """
+        for _ in range(number):
+            (_, with_filter), (_, without) = self._get(next(self._paths), 0)
+            _check(self._what, self._who, with_filter, without)
+
+    def timed(self, number: int) -> Latency:
+        """Ask so often."""
+        answers = [
+            self._get(next(self._paths), 1 - turn % 2)
+            for turn in range(number)
+        ]
+        with_filter, without = (
+            tuple(pair[index][0] for pair in answers) for index in (0, 1)
+        )
+        return Latency(self._what, self._who, with_filter, without)
 
 
 def _tokens(cloud: Cloud, who: str) -> dict[str, str]:
@@ -169,21 +236,13 @@ def _tokens(cloud: Cloud, who: str) -> dict[str, str]:
     return headers
 
 
-def _paths(what: str, copied: list[str]) -> Iterator[str]:
-    if what == IMAGE:
-        return (
-            f'/v2/images/{image_id}' for image_id in itertools.cycle(copied)
-        )
-    return itertools.repeat(f'/v2/images?limit={population.IMAGES}')
-
-
 def _check(what: str, who: str, with_filter: bytes, without: bytes) -> None:
     """Make sure that the one answer is the other's raw view.
 
     :raises ProcessError: it is not, so that timing it would say nothing
     """
     seen = [_images(body) for body in (with_filter, without)]
-    copied = 1 if what == IMAGE else population.COPIES
+    copied = population.COPIES if what == LIST else 1
     counted = [
         sum(image['disk_format'] == 'raw' for image in seen[0]),
         sum(image.get('raw_cache_status') == 'active' for image in seen[0]),

@@ -20,6 +20,7 @@ from oslo_config import cfg
 from benchmarks.images import MIB
 from glance_rawstore import attempts
 from glance_rawstore import ceph
+from glance_rawstore import directory
 from glance_rawstore import raw_pool
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
@@ -168,3 +169,16 @@ def make_copies(pool: raw_pool.RawPool, image_ids: Iterable[str]) -> None:
     for image_id in image_ids:
         rbd_id = pool.begin(image_id, SIZE, OBJECT_SIZE)
         pool.commit(image_id, rbd_id, {})
+
+
+def date(cloud: Cloud, image_ids: Iterable[str], at: float) -> None:
+    """Have copies be as if they had become active at that time.
+
+    :param at: seconds since the epoch
+    """
+    names = [raw_copy.name(image_id) for image_id in image_ids]
+    with raw_pool.RawPool.open(Place.of(cloud).settings()) as pool:
+        for rbd_id in directory.ids(pool.ioctx, names).values():
+            directory.set_meta(
+                pool.ioctx, rbd_id, raw_copy.META_COMMITTED, f'{at:.6f}'
+            )

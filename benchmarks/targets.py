@@ -167,7 +167,7 @@ def _latencies(result: Result) -> Iterator[Comparison]:
             '',
             found.ratio,
             spread=(min(found.rounds), max(found.rounds)),
-            at_most=VIEW_AT_MOST,
+            at_most=VIEW_AT_MOST if found.usual else None,
         )
 
 

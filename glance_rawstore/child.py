@@ -8,11 +8,9 @@ import io
 import logging
 import os
 import re
-import shlex
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 from glance_rawstore import exceptions
@@ -155,7 +153,7 @@ class Watch:
     def start(self, process: Process) -> None:
         """Take over stdout, so that progress is read as it comes.
 
-        ``communicate`` goes on to read from an empty pipe in its place.
+        ``execute`` goes on to read from an empty pipe in its place.
         """
         stdout = process.stdout
         process.stdout = _empty_pipe()
@@ -233,39 +231,6 @@ class Watch:
         if self._calls.full():
             return exceptions.NoSpace()
         return None
-
-
-def run(
-    command: Sequence[str], environment: Mapping[str, str], watch: Watch
-) -> tuple[int, str]:
-    """Run a child to its end, under a watch.
-
-    Not by oslo's processutils, which has Python code run between fork and
-    exec. So the whole of the API's memory would be mapped once more, with
-    Python's lock held: 11 ms of a core for 350 MiB, where the vfork that
-    ``subprocess`` uses without it takes 0.1.
-
-    :returns: its exit code, or the negative of the signal that ended it; and
-        what it wrote to stderr
-    :raises OSError: it cannot be started
-    """
-    LOG.debug('Running %s', shlex.join(command))
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    ) as process:
-        try:
-            watch.start(process)
-            _, stderr = process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            watch.finish(process)
-    return process.returncode, stderr.decode(errors='replace')
 
 
 def _empty_pipe() -> io.BufferedReader:

@@ -18,6 +18,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from oslo_concurrency import processutils
+
 from glance_rawstore import child
 from glance_rawstore import exceptions
 from glance_rawstore import nodes
@@ -200,16 +202,21 @@ def _run(
     """Run a child; what it wrote to stdout."""
     watch = child.Watch(limits.stall, calls)
     try:
-        code, stderr = child.run(
-            (*child.within(limits), *command), _environment(), watch
+        processutils.execute(
+            *child.within(limits),
+            *command,
+            check_exit_code=good,
+            env_variables=_environment(),
+            on_execute=watch.start,
+            on_completion=watch.finish,
         )
+    except processutils.ProcessExecutionError as exc:
+        raise watch.why() or _failed(command[0], exc) from exc
     except OSError as exc:
         LOG.error('%s cannot be started: %s', command[0], exc)
         raise exceptions.ConversionFailed(
             'The conversion program could not be started.'
         ) from exc
-    if code not in good:
-        raise watch.why() or _failed(command[0], code, stderr)
     return watch.output
 
 
@@ -228,9 +235,11 @@ def _data(measured: dict[str, Any], size: int) -> int:
 
 
 def _failed(
-    program: str, code: int, stderr: str
+    program: str,
+    exc: processutils.ProcessExecutionError,
 ) -> exceptions.ConversionFailed:
     """Put a child's failure into a sentence; the details go to the log."""
+    code, stderr = exc.exit_code, str(exc.stderr)
     LOG.warning('%s ended with %s: %s', program, code, stderr.strip()[-2000:])
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
         return exceptions.NoSpace()

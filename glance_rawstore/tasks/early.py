@@ -29,7 +29,8 @@ def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
     options = job.options
     if job.catalog.hashing_algorithm not in convert.HASHES:
         return None
-    if options.staged == 'never':
+    beside = staged.beside(options.staged, *staged.load())
+    if not beside and options.staged != 'after':
         return None
     slot = slots.at_once(options.scratch_dir, options.max_conversions, project)
     if slot is None:
@@ -40,10 +41,7 @@ def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
     finally:
         if held is None:
             slot.close()
-    if held is None:
-        return None
-    beside = staged.beside(options.staged, *staged.load())
-    return HeadStart(held, slot, beside)
+    return HeadStart(held, slot, beside) if held is not None else None
 
 
 class ConvertStaged(Step):

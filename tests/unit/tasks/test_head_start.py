@@ -385,15 +385,14 @@ def test_the_slot_is_free_while_what_is_converted_waits(work, staging):
     assert work.location()['status'] == 'active'
 
 
-# Where no core is idle: it is held, and converted when it is let go
+# Held beside the upload, and converted when Glance has let go of it
 
 
 @pytest.fixture
 def holding(work, staging, monkeypatch):
-    """A node that has no cores to spare beside the upload."""
-    work.options = dataclasses.replace(work.options, staged='auto')
+    """What is staged is converted when the upload has ended."""
+    work.options = dataclasses.replace(work.options, staged='after')
     monkeypatch.setattr(head_start, '_OTHERS', 0.02)
-    monkeypatch.setattr(early.staged, 'load', lambda: (2, 2.0))
     return staging
 
 
@@ -511,6 +510,20 @@ def test_none_is_begun_where_it_is_switched_off(work, staging):
     work.options = dataclasses.replace(work.options, staged='never')
 
     assert staging.job().head_start is None
+
+
+@pytest.mark.parametrize(('cores', 'begun'), [(2, False), (4, True)])
+def test_one_is_begun_unless_told_where_three_cores_are_idle(
+    work, staging, monkeypatch, cores, begun
+):
+    work.options = dataclasses.replace(work.options, staged='auto')
+    monkeypatch.setattr(early.staged, 'load', lambda: (cores, 0.5))
+
+    staging.job()
+
+    assert (staging.take is not None) is begun
+    if begun:
+        staging.take.stop()
 
 
 def test_none_is_begun_where_the_file_is_not(work, staging):

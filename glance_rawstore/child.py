@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ _CPU_GRACE = 10
 _ASK_FULL = 5.0
 #: Puts a command under the policy for what may wait (util-linux).
 _IDLE = ('chrt', '--idle', '0')
+#: The nice value of what may wait, where that policy cannot be had.
+_LOWEST = 19
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Limits:
     :param cpu_time: in seconds
     :param stall: in seconds without any progress
     :param nice: of processor time, 0 (as ourselves) to 19 (gives way most)
-    :param idle: only what nobody else wants of it; ``nice`` is for where the
-        kernel refuses that
+    :param idle: only what nobody else wants of it; where the kernel refuses
+        that, ``nice``, or 19 if that is 0
     :param io_class: of ``ionice``, and the level in it; None for our own
     """
 
@@ -85,15 +88,17 @@ def within(limits: Limits) -> tuple[str, ...]:
     """
     cpu = limits.cpu_time
     return (
+        # Dies with the thread that started it, so with our process. First,
+        # since each of the others may take long to start once it gives way;
+        # what it sets stays with what it executes.
+        'setpriv',
+        '--pdeathsig=KILL',
         *_giving_way(limits),
         'prlimit',
         f'--as={limits.address_space}',
         # Told first by SIGXCPU, so that it is not taken for any other kill.
         f'--cpu={cpu}:{cpu + _CPU_GRACE}',
         '--core=0',
-        # dies with the thread that started it, so with our process
-        'setpriv',
-        '--pdeathsig=KILL',
     )
 
 
@@ -102,19 +107,14 @@ def may_idle() -> bool:
     """Whether SCHED_IDLE can be had here, as it should by anybody.
 
     What filters system calls may refuse it, and chrt fails then, other than
-    nice and ionice. Tried once, on a thread that is of no use afterwards.
+    nice and ionice. Tried once, by a child: a thread of ours would hold
+    Python's lock while it waits for a core.
     """
     had = False
-
-    def attempt() -> None:
-        nonlocal had
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            had = True
-
-    thread = threading.Thread(target=attempt)
-    thread.start()
-    thread.join()
+    with contextlib.suppress(OSError):  # there is no chrt
+        command = (*_IDLE, 'true')
+        tried = subprocess.run(command, capture_output=True, check=False)
+        had = tried.returncode == 0
     if not had:
         LOG.warning('SCHED_IDLE cannot be had here; nice is used instead.')
     return had
@@ -125,8 +125,8 @@ def _giving_way(limits: Limits) -> tuple[str, ...]:
     found: tuple[str, ...] = ()
     if limits.idle and may_idle():
         found += _IDLE
-    elif limits.nice:
-        found += ('nice', '-n', str(limits.nice))
+    elif limits.idle or limits.nice:
+        found += ('nice', '-n', str(limits.nice or _LOWEST))
     if limits.io_class is not None:
         found += ('ionice', '--ignore', *limits.io_class)
     return found

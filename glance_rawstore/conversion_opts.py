@@ -43,9 +43,9 @@ refused; the image itself is not affected.
         min=1,
         help="""
 Conversions that run at once on one node, counted over all processes that
-share ``scratch_dir``. One that has written all its data counts no more, though
-it has still to be committed: up to as many again do that. More wait as
-``pending`` tasks.
+share ``scratch_dir``. One that has written all its data counts no more,
+though it has still to be committed: up to as many again do that. More wait
+as ``pending`` tasks.
 """,
     ),
     cfg.IntOpt(
@@ -53,8 +53,8 @@ it has still to be committed: up to as many again do that. More wait as
         default=0,
         min=0,
         help="""
-Conversions that run at once in one raw pool, over all nodes; 0 for as many as
-the nodes' ``max_conversions`` allow. For where more would be too much for
+Conversions that run at once in one raw pool, over all nodes; 0 for as many
+as the nodes' ``max_conversions`` allow. For where more would be too much for
 the OSDs. Who waits for one of them has one of his node's already. Those of a
 node that died count for ``lease_duration`` more. Must be equal on all nodes.
 """,
@@ -71,14 +71,14 @@ node that died count for ``lease_duration`` more. Must be equal on all nodes.
         help="""
 Convert from the staged file of an import, if that is on this node and one of
 ``max_conversions`` is free at once, instead of reading the original back. It
-is inspected and measured beside the upload, and hashed in processor time that
-nobody else wants. The copy is ready sooner, but where cores or OSDs are busy
-the image itself is active later: a little with *after*, and more when it is
-converted beside the upload. Whether cores are idle is told by the load of the
-last minute. The file takes space in
-the staging directory until it is converted, though it has no name any more: at
-most ``max_conversions`` of them. One that waits for its upload to end gives
-its place up when another conversion waits for one.
+is inspected and measured beside the upload, and hashed in processor time
+that nobody else wants. The copy is ready sooner, but where cores or OSDs are
+busy the image itself is active later: a little with *after*, and more when
+it is converted beside the upload. Whether cores are idle is told by the load
+of the last minute. The file takes space in the staging directory until it is
+converted, though it has no name any more: at most ``max_conversions`` of
+them. One that waits for its upload to end gives its place up when another
+conversion waits for one.
 """,
     ),
     cfg.IntOpt(
@@ -127,10 +127,10 @@ Requests that one conversion keeps under way to Ceph (``qemu-img -m``).
             ('normal', 'that of the service itself'),
         ],
         help="""
-Priority of qemu-img in processor time, beside other processes of the node such
-as uploads and Ceph's own. With *idle* it gets about 1/300 of a core that
-others want all of the time, with *low* 1/70. Where SCHED_IDLE is refused,
-*idle* is *low*.
+Priority of qemu-img in processor time, beside other processes of the node
+such as uploads and Ceph's own. With *idle* it gets about 1/300 of a core
+that others want all of the time, with *low* 1/70. Where SCHED_IDLE is
+refused, *idle* is *low*.
 """,
     ),
     cfg.StrOpt(

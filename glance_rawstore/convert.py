@@ -28,7 +28,7 @@ LOG = logging.getLogger(__name__)
 
 #: Exit codes of what qemu-img is put behind, when it cannot run it.
 _NOT_STARTED = frozenset({126, 127})
-_WRAPPERS = ('ionice:', 'prlimit:', 'setpriv:')
+_WRAPPERS = ('chrt:', 'ionice:', 'nice:', 'prlimit:', 'setpriv:')
 #: glibc reserves 64 MiB of address space for each of eight arenas a core;
 #: on a large machine that alone would reach the limit.
 _ENVIRONMENT = {'LC_ALL': 'C', 'MALLOC_ARENA_MAX': '4'}

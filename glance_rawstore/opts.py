@@ -67,8 +67,8 @@ AGENT_OPTS: list[cfg.Opt] = [
         min=1,
         help="""
 Seconds between two passes in which ``glance-rawstore agent`` compares all
-images with all raw copies. Up to a fifth is added or taken away by chance, so
-that several agents do not look at the same time.
+images with all raw copies. Up to a fifth is added or taken away by chance,
+so that several agents do not look at the same time.
 """,
     ),
     cfg.IntOpt(
@@ -116,8 +116,8 @@ and the names of stores and policies, nothing of any image or tenant.
         default=0,
         help="""
 TCP port at which ``glance-rawstore agent`` answers Prometheus, under
-``/metrics``, without encryption. 0 for none. ``--metrics-port`` of the command
-goes before it, for a second agent on one node.
+``/metrics``, without encryption. 0 for none. ``--metrics-port`` of the
+command goes before it, for a second agent on one node.
 """,
     ),
     cfg.IntOpt(
@@ -125,9 +125,9 @@ goes before it, for a second agent on one node.
         default=15,
         min=1,
         help="""
-Seconds between two looks of ``glance-rawstore agent`` at the raw pool for the
-figures that it tells Prometheus. A scrape costs Ceph nothing: it is answered
-with what was seen last.
+Seconds between two looks of ``glance-rawstore agent`` at the raw pool for
+the figures that it tells Prometheus. A scrape costs Ceph nothing: it is
+answered with what was seen last.
 """,
     ),
 ]

@@ -46,17 +46,19 @@ def at_once(
         found = tickets.found(directory)
         if _somebody_waits(found):
             return None
-        if _free(found, count) <= 0:
+        if len(_placed(found, count)) >= count:
             return None
         return tickets.Slot(directory, project, runs=True)
 
 
 def wanted(directory: str) -> bool:
-    """Whether somebody waits for a slot.
+    """Whether somebody waits for a slot; False if that cannot be told now.
 
     :param directory: as for :func:`slot`
     """
-    return _somebody_waits(tickets.found(directory))
+    # Alone: a ticket that is made just now would be taken for a dead one's.
+    with tickets.alone(directory) as alone:
+        return alone and _somebody_waits(tickets.found(directory))
 
 
 def _somebody_waits(found: list[tickets.Seen]) -> bool:
@@ -114,18 +116,19 @@ def _pause(before: int, count: int) -> float:
 
 
 def _projects(found: list[tickets.Seen], state: State) -> list[str]:
-    """The project of each that lives and is so far."""
-    return [s.ticket.project for s in found if s.state is state and s.lives()]
+    """The project of each that lives and is so far, in order of arrival."""
+    line = sorted(found, key=lambda s: (s.ticket.arrived, s.path))
+    return [s.ticket.project for s in line if s.state is state and s.lives()]
 
 
-def _free(found: list[tickets.Seen], count: int) -> int:
-    """How many may begin: so many run, and as many more are ending.
+def _placed(found: list[tickets.Seen], count: int) -> list[str]:
+    """The project of each that takes a place from those who wait.
 
-    Those wait for Ceph and for Glance's database, and cores would be idle.
+    As many as there are slots end beside those that run: they wait for Ceph
+    and for Glance's database, and cores would be idle. Any more take a place.
     """
-    running = len(_projects(found, State.RUNNING))
-    ending = len(_projects(found, State.ENDING))
-    return count - running - max(0, ending - count)
+    ending = _projects(found, State.ENDING)
+    return _projects(found, State.RUNNING) + ending[count:]
 
 
 def _look(directory: str, count: int, held: tickets.Slot) -> int:
@@ -138,7 +141,7 @@ def _look(directory: str, count: int, held: tickets.Slot) -> int:
     if not any(seen.path == held.path for seen in found):
         held.restore()
         found = tickets.found(directory)
-    running = _projects(found, State.RUNNING)
+    placed = _placed(found, count)
     waiting = {
         seen.path: seen
         for seen in found
@@ -147,8 +150,8 @@ def _look(directory: str, count: int, held: tickets.Slot) -> int:
     }
     ours = waiting[held.path]
     ours.mark(now, ours.ticket.turn)
-    before, free = 0, _free(found, count)
-    line = turns.order((seen.ticket for seen in waiting.values()), running)
+    before, free = 0, count - len(placed)
+    line = turns.order((seen.ticket for seen in waiting.values()), placed)
     for ticket in line[: line.index(ours.ticket)]:
         # Only those whose turn it would be are worth a look.
         before += before >= free or waiting[ticket.key].lives()

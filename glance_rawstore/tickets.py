@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import enum
 import fcntl
+import logging
 import os
 import re
 import time
@@ -22,6 +23,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from glance_rawstore import turns
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds for which another's look is waited for, and between tries.
 _PATIENCE = 0.1
@@ -62,7 +65,10 @@ class Slot:
     @property
     def path(self) -> str:
         """Of its file."""
-        name = f'raw-conversion-{self._state}-{self._tail}.lock'
+        return self._path(self._state)
+
+    def _path(self, state: State) -> str:
+        name = f'raw-conversion-{state}-{self._tail}.lock'
         return os.path.join(self._directory, name)
 
     @property
@@ -85,13 +91,24 @@ class Slot:
         self._become(State.RUNNING)
 
     def end(self) -> None:
-        """Let another begin: all is converted, and the rest is little."""
-        with contextlib.suppress(FileNotFoundError):  # tidied away
-            self._become(State.ENDING)
+        """Let another begin: all is converted, and the rest is little.
+
+        Never raises: where it cannot, another one begins when this is closed.
+        """
+        try:
+            # Who looks meanwhile, and has listed it under its old name, would
+            # not count it, and one too many might begin. That is risked only
+            # where another was stopped while it looked.
+            with alone(self._directory):
+                self._become(State.ENDING)
+        except FileNotFoundError:
+            LOG.debug('%s was tidied away', self.path)
+        except OSError as exc:
+            LOG.warning('Another conversion cannot begin yet: %s', exc)
 
     def _become(self, state: State) -> None:
-        before, self._state = self.path, state
-        os.rename(before, self.path)
+        os.rename(self.path, self._path(state))
+        self._state = state
 
     def __enter__(self) -> 'Slot':
         return self
@@ -107,9 +124,9 @@ class Slot:
     def close(self) -> None:
         """Give it back. Repeatable."""
         if not self.closed:
-            with contextlib.suppress(FileNotFoundError):
+            # Given back in any case; a file that stays is a dead one's.
+            with self._file, contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
-            self._file.close()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,9 +22,11 @@ from glance_rawstore.tasks.job import Job
 LOG = logging.getLogger(__name__)
 
 #: Seconds between looks at whether the import has ended; and in its last
-#: steps, which take a tenth of a second or two.
+#: steps, which take a tenth of a second or two, unless something holds it up:
+#: then as before after so many seconds.
 POLL = 0.2
 _SOON = 0.05
+_SOON_FOR = 3.0
 #: Looks in a second of all jobs of a process: each takes 2 ms of a core. And
 #: the most seconds between two of one job, however many there are.
 _LOOKS = 20.0
@@ -110,6 +112,18 @@ class _Looking:
 _LOOKING = _Looking()
 
 
+def _ends(image: Image | None) -> bool:
+    """Whether the import is in its last steps, and not in a further store's.
+
+    It is active as soon as one has it, if not all of them must succeed.
+    """
+    return (
+        image is not None
+        and image.status == 'active'
+        and not image.being_stored
+    )
+
+
 class Step(task.Task):  # type: ignore[misc]
     """A step of one job."""
 
@@ -123,8 +137,10 @@ class Step(task.Task):  # type: ignore[misc]
         :raises Cancelled: the import failed, or the image is gone
         """
         with _LOOKING.one_more():
+            soon_until = time.monotonic() + _SOON_FOR
             while True:
                 image = self._look()
+                now = time.monotonic()
                 if image is not None:
                     if image.status == 'active' and reached(image):
                         return image
@@ -132,8 +148,9 @@ class Step(task.Task):  # type: ignore[misc]
                         raise exceptions.Cancelled(
                             'The import did not succeed.'
                         )
-                ends = image is not None and image.status == 'active'
-                least = _SOON if ends else POLL
+                if not _ends(image):
+                    soon_until = now + _SOON_FOR
+                least = _SOON if _ends(image) and now < soon_until else POLL
                 # Others wait for the slot of one that has it.
                 pause = least if self.job.slot else _LOOKING.pause(least)
                 if self.job.stop.wait(pause):

@@ -4,11 +4,11 @@
 A script stands in for qemu-img here; test_convert_running.py has the real one.
 """
 
-import errno
 import json
 import os
 import shutil
 import signal
+import sys
 import threading
 
 import pytest
@@ -26,16 +26,24 @@ TARGET = {'driver': 'file', 'filename': '/t'}
 
 @pytest.fixture
 def pretend(tmp_path, monkeypatch):
-    """Put a script in qemu-img's place."""
+    """Put a script in the place of qemu-img, or another program."""
 
-    def put(script):
-        path = tmp_path / 'bin' / 'qemu-img'
+    def put(script, program='qemu-img'):
+        path = tmp_path / 'bin' / program
         path.parent.mkdir(exist_ok=True)
         path.write_text(f'#!/bin/bash\n{script}\n')
         path.chmod(0o755)
         monkeypatch.setenv('PATH', f'{path.parent}:{os.environ["PATH"]}')
 
     return put
+
+
+@pytest.fixture
+def untried():
+    """Whether SCHED_IDLE can be had is tried anew, now and afterwards."""
+    child.may_idle.cache_clear()
+    yield
+    child.may_idle.cache_clear()
 
 
 def run(stop=lambda: None, limits=LIMITS):
@@ -104,27 +112,70 @@ def test_every_call_gives_way_as_far_as_told(
 
 
 @pytest.mark.parametrize(
-    ('idle', 'refused', 'policy'),
-    [(True, False, 'IDLE'), (True, True, 'OTHER'), (False, False, 'OTHER')],
+    ('idle', 'refused', 'nice', 'policy'),
+    [
+        (True, False, 19, 'IDLE'),
+        (True, True, 19, 'OTHER'),
+        (True, True, 0, 'OTHER'),
+        (False, False, 19, 'OTHER'),
+    ],
 )
 def test_a_call_has_only_what_nobody_else_wants_where_that_can_be_had(
-    pretend, tmp_path, monkeypatch, idle, refused, policy
+    pretend, tmp_path, untried, idle, refused, nice, policy
 ):
-    def refuse(*_args):
-        raise PermissionError(errno.EPERM, 'seccomp')
-
-    child.may_idle.cache_clear()
+    chrt = shutil.which('chrt')
+    pretend(f'{chrt} --pid $$ > {tmp_path}/policy; nice > {tmp_path}/nice')
     if refused:
-        monkeypatch.setattr(os, 'sched_setscheduler', refuse)
-    pretend(f'chrt --pid $$ > {tmp_path}/policy; nice > {tmp_path}/nice')
+        pretend('echo "chrt: failed to set policy" >&2; exit 1', 'chrt')
     ours = os.nice(0)
 
-    run(limits=child.Limits(2 * GIB, 77, 30, nice=19, idle=idle))
+    run(limits=child.Limits(2 * GIB, 77, 30, nice=nice, idle=idle))
 
     assert f'SCHED_{policy}\n' in (tmp_path / 'policy').read_text()
     low = ours if policy == 'IDLE' else 19
     assert int((tmp_path / 'nice').read_text()) == low
-    child.may_idle.cache_clear()
+
+
+@pytest.mark.usefixtures('untried')
+def test_none_of_our_threads_gives_way(pretend, tmp_path, monkeypatch):
+    """It would keep Python's lock from all others while it waits."""
+    set_scheduler = []
+    monkeypatch.setattr(
+        os, 'sched_setscheduler', lambda *args: set_scheduler.append(args)
+    )
+    pretend(f'echo "$@" >> {tmp_path}/tried', 'chrt')
+
+    assert child.may_idle()
+    assert child.may_idle()
+
+    assert set_scheduler == []
+    assert (tmp_path / 'tried').read_text() == '--idle 0 true\n'
+
+
+@pytest.mark.usefixtures('untried')
+def test_where_there_is_no_chrt_it_is_not_used(monkeypatch, tmp_path):
+    monkeypatch.setenv('PATH', str(tmp_path))
+
+    assert not child.may_idle()
+
+
+@pytest.mark.usefixtures('untried')
+@pytest.mark.parametrize('program', ['chrt', 'qemu-img'])
+def test_it_dies_with_us_whatever_it_is_put_behind(pretend, tmp_path, program):
+    """From the start: what gives way may take long to go on to the next."""
+    ask = (
+        'import ctypes; found = ctypes.c_int();'
+        'ctypes.CDLL(None).prctl(2, ctypes.byref(found), 0, 0, 0);'
+        'print(found.value)'  # PR_GET_PDEATHSIG, prctl(2)
+    )
+    assert child.may_idle()
+    pretend(f'exec {sys.executable} -c "{ask}" > {tmp_path}/told', program)
+    io_class = ('--class', 'idle')
+    idle = program == 'chrt'
+
+    run(limits=child.Limits(4 * GIB, 77, 30, 19, idle, io_class))
+
+    assert int((tmp_path / 'told').read_text()) == signal.SIGKILL
 
 
 def test_who_may_not_set_a_priority_converts_with_his_own(pretend, tmp_path):
@@ -163,6 +214,8 @@ def test_what_is_told_to_ceph_is_kept_and_writes_go_through(
         ('echo Input/output error >&2; exit 1', 'ConversionFailed', 'damaged'),
         ('kill -SEGV $$', 'ConversionFailed', 'damaged'),
         ('echo prlimit: not permitted >&2; exit 1', 'ConversionFailed', 'sta'),
+        ('echo chrt: not permitted >&2; exit 1', 'ConversionFailed', 'start'),
+        ('echo nice: not permitted >&2; exit 1', 'ConversionFailed', 'start'),
     ],
 )
 def test_a_failure_becomes_a_sentence(pretend, script, error, text):

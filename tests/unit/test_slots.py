@@ -2,6 +2,8 @@
 """How many conversions run at once, over threads and processes."""
 
 import contextlib
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -280,6 +282,86 @@ def test_an_end_whose_file_was_tidied_away_is_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [tickets._GUARD]
 
 
+def test_an_end_that_cannot_be_told_undoes_nothing(
+    tmp_path, monkeypatch, caplog
+):
+    """All is converted; the next one begins when this one is given back."""
+
+    def refuse(*_args):
+        raise OSError(errno.EROFS, 'Read-only file system')
+
+    with taken(tmp_path) as held:
+        with monkeypatch.context() as broken:
+            broken.setattr(os, 'rename', refuse)
+            held.end()
+        assert 'Read-only' in caplog.text
+        with pytest.raises(NoSlot), taken(tmp_path):
+            pass
+
+    with taken(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [tickets._GUARD]
+
+
+def test_nobody_looks_while_one_ends(tmp_path, monkeypatch):
+    """It would have the new name, and be looked at under the old one."""
+    seen = []
+    rename = os.rename
+
+    def look(*args):
+        with tickets.alone(str(tmp_path)) as alone:
+            seen.append(alone)
+        rename(*args)
+
+    with taken(tmp_path) as held:
+        monkeypatch.setattr(os, 'rename', look)
+        held.end()
+
+    assert seen == [False]
+
+
+def test_a_slot_whose_file_cannot_be_removed_is_given_back(
+    tmp_path, monkeypatch
+):
+    def refuse(*_args):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    held = slots.at_once(str(tmp_path), 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, 'unlink', refuse)
+        with pytest.raises(OSError, match='Input/output error'):
+            held.close()
+
+    with taken(tmp_path):
+        pass
+
+
+def test_who_asks_whether_it_is_wanted_disturbs_nobody(tmp_path, monkeypatch):
+    """A ticket that is made just now has its file, and no lock yet."""
+    flock = tickets.fcntl.flock
+    told = []
+
+    def made(file, how):
+        if 'waiting' in str(file.name) and not told:
+            told.append(slots.wanted(str(tmp_path)))
+        flock(file, how)
+
+    monkeypatch.setattr(tickets.fcntl, 'flock', made)
+    with taken(tmp_path):
+        assert told == [False]
+        assert len(list(tmp_path.glob('*-running-*'))) == 1
+
+
+def test_it_is_wanted_while_somebody_waits(queue, tmp_path):
+    with taken(tmp_path):
+        assert not slots.wanted(str(tmp_path))
+        queue.join_in('a1')
+        eventually(lambda: slots.wanted(str(tmp_path)), 'a1 waits')
+    queue.end()
+
+    assert not slots.wanted(str(tmp_path))
+
+
 def test_the_directory_is_made(tmp_path):
     directory = tmp_path / 'new' / 'scratch'
 
@@ -330,6 +412,20 @@ def test_it_counts_for_whom_the_others_run(queue, tmp_path):
     queue.count = 2
     with slots.slot(str(tmp_path), 2, refuse, 'a'):
         with slots.slot(str(tmp_path), 2, refuse, 'c'):
+            queue.join_in('a1')
+            queue.join_in('b1')
+        eventually(lambda: queue.had, 'one of them has its turn')
+
+    assert queue.end() == 'b1 a1'
+
+
+def test_it_counts_for_whom_those_end_that_take_a_place(queue, tmp_path):
+    queue.count = 2
+    with contextlib.ExitStack() as held:
+        for owner in ('c', 'd', 'a'):
+            ending = slots.slot(str(tmp_path), 2, refuse, owner)
+            held.enter_context(ending).end()
+        with slots.slot(str(tmp_path), 2, refuse, 'e'):
             queue.join_in('a1')
             queue.join_in('b1')
         eventually(lambda: queue.had, 'one of them has its turn')

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from glance_rawstore.tasks import preparing
 from glance_rawstore.tasks import step
 from tests.unit.tasks.conftest import ID
 
@@ -110,6 +111,50 @@ def test_a_location_that_another_import_saved_over_is_put_back(work):
     assert work.run().status == 'success'
     assert len(saves) >= 2
     assert work.location()['status'] == 'active'
+
+
+class Clock:
+    """Stands in for the event that ends a process, and for the clock.
+
+    :ivar pauses: for how long it was waited, and when, in seconds
+    """
+
+    def __init__(self):
+        self.now = 1000.0
+        self.pauses = []
+
+    def monotonic(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.pauses.append((self.now - 1000.0, seconds))
+        self.now += seconds
+        return False
+
+    def is_set(self):
+        return False
+
+
+@pytest.mark.parametrize(
+    ('properties', 'soon'), [(STORING, 0.0), (LOCKED, 3.0)]
+)
+def test_an_import_is_looked_at_often_for_its_last_moments_only(
+    work, monkeypatch, properties, soon
+):
+    """A further store may take hours, and so may what holds a lock."""
+    work.stop = clock = Clock()
+    monkeypatch.setattr(step, 'time', clock)
+    monkeypatch.setattr(step, 'POLL', 0.2)
+    monkeypatch.setattr(step, '_SOON', 0.05)
+    work.catalog.change(ID, status='active', properties=properties)
+
+    waiting = preparing.WaitUntilStored(work.job())
+    waiting.await_import(lambda _: clock.now > 1010.0)
+
+    often = [at for at, seconds in clock.pauses if seconds < 0.2]
+    assert len(often) == pytest.approx(soon / 0.05, abs=1)
+    assert all(at < soon for at in often)
+    assert clock.pauses[-1][1] == 0.2
 
 
 def test_many_who_look_at_imports_look_less_often_each():

@@ -4,7 +4,6 @@
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable
 
 from oslo_config import cfg
 from oslo_utils import strutils
@@ -16,10 +15,6 @@ from glance_rawstore import exceptions
 from glance_rawstore import opts
 from glance_rawstore import stores
 from glance_rawstore.lifecycle.budget import Limits
-
-
-def _never() -> bool:
-    return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +32,6 @@ class Options:
         "after" or "never"
     :param cpu: ``nice`` and ``idle`` of :class:`child.Limits`
     :param io_class: see there
-    :param beside: whether a child that is started now runs beside an upload,
-        and is to take idle cores only
     :param by_default: a copy of every convertible image is wished for
     :param budget: what all copies may use
     :param eviction_policy: its name
@@ -70,7 +63,6 @@ class Options:
     budget: Limits = dataclasses.field(default_factory=Limits)
     eviction_policy: str = 'lru'
     store: str = 'raw'
-    beside: Callable[[], bool] = _never
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts, store: str) -> 'Options':
@@ -125,7 +117,7 @@ class Options:
             cpu_time=self.cpu_time + self.cpu_time_per_gib * gib,
             stall=self.stall_timeout,
             nice=nice,
-            idle=idle or self.beside(),
+            idle=idle,
             io_class=self.io_class,
         )
 

@@ -37,11 +37,15 @@ class BothSlots:
             raise exceptions.ConversionFailed('Others convert or wait to.')
 
     def wanted(self, job: Job) -> bool:
-        """Whether another conversion waits for one of them."""
-        if slots.wanted(job.options.scratch_dir):
-            return True
-        limited = cluster_slots.limited(job.raw_pool.ioctx, job.options)
-        return limited is not None and limited.wanted()
+        """Whether another conversion waits for that of the node.
+
+        That of the cluster is not taken before it is needed.
+        """
+        return slots.wanted(job.options.scratch_dir)
+
+    def end(self) -> None:
+        """Let others begin: all is converted."""
+        self._of_node.end()
 
     def give_back(self) -> None:
         """Give them back. Repeatable."""

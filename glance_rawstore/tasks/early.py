@@ -29,8 +29,7 @@ def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
     options = job.options
     if job.catalog.hashing_algorithm not in convert.HASHES:
         return None
-    beside = staged.beside(options.staged, *staged.load())
-    if not beside and options.staged != 'after':
+    if options.staged == 'never':
         return None
     slot = slots.at_once(options.scratch_dir, options.max_conversions, project)
     if slot is None:
@@ -41,7 +40,10 @@ def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
     finally:
         if held is None:
             slot.close()
-    return HeadStart(held, slot, beside) if held is not None else None
+    if held is None:
+        return None
+    beside = staged.beside(options.staged, *staged.load())
+    return HeadStart(held, slot, beside)
 
 
 class ConvertStaged(Step):

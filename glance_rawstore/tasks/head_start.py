@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A conversion of the staged file, prepared while its image is being stored.
+"""A conversion of the staged file, instead of what is stored of it.
 
-The file is inspected and measured beside the upload, and hashed there in
-processor time that nobody else wants. It is converted beside the upload too,
-where cores are idle, else as soon as Glance has let go of it. The ``.part`` is
-one that nobody hears of before the image is active. Then what was stored
-tells, by size and hash, whether it is what was read: if so the job goes on
-with the ``.part``, else it is thrown away, and the copy is made the usual way.
+It runs beside the upload, where cores are idle, or begins as soon as Glance
+has let go of the file: then nothing at all is done beside the upload. The
+``.part`` is one that nobody hears of before the image is active. Then what was
+stored tells, by size and hash, whether it is what was read: if so the job goes
+on with the ``.part``, else it is thrown away, and the copy is made the usual
+way.
 """
 
 import dataclasses
@@ -25,7 +25,6 @@ from glance_rawstore import tickets
 from glance_rawstore import tracing
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle.slices import UNKNOWN
-from glance_rawstore.options import Options
 from glance_rawstore.part import Part
 from glance_rawstore.staged import Staged
 from glance_rawstore.tasks import both_slots
@@ -60,7 +59,7 @@ class Begun:
 class HeadStart:
     """The conversion of a staged file.
 
-    :param slot: one of the node's, held until it is converted
+    :param slot: one of the node's, held until the job ends
     :param beside: convert it beside the upload, instead of after it
     """
 
@@ -75,7 +74,6 @@ class HeadStart:
         self._filled = threading.Event()
         self._hashed = threading.Event()
         self._stopped = threading.Event()
-        self._stored = threading.Event()
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None
 
@@ -94,8 +92,12 @@ class HeadStart:
     def begin(self, job: Job, image: Image) -> None:
         """Inspect and measure; hash and convert in the background.
 
+        Not before the upload has ended, unless it is to be done beside it.
+
         :raises RawStoreError: as the usual steps; :meth:`abandon` it then
         """
+        if not self._beside:
+            self._await_upload(job)
         if not self._staged.settled(job.wait):
             raise exceptions.ConversionFailed('The staged file is changing.')
         disk_format = formats.check_formats(
@@ -106,9 +108,8 @@ class HeadStart:
         self._slots.take(job, image.owner or '')
         # Nobody can go on with it before it is known what it is made from.
         unknown = f'{UNKNOWN}{uuid.uuid4()}'
-        options = self._yielding(job.options)
         part = self._part = making.reserve(
-            job.raw_pool, image.image_id, options, unknown
+            job.raw_pool, image.image_id, job.options, unknown
         )
         info = part.measure(source, verdict, wait=job.wait)
         done = progress.Conversion(info.allocated)
@@ -117,22 +118,29 @@ class HeadStart:
         self._start(self._fill, job)
         self._start(self._hash, job, image)
 
-    def _yielding(self, options: Options) -> Options:
-        """The same, with children that take idle cores only.
+    def _await_upload(self, job: Job) -> None:
+        """Wait until the upload has ended, as long as nobody needs the slot.
 
-        As long as they are started beside the upload. But not to measure,
-        which takes a moment of a core: on a busy node it would take for
-        ever, and what holds a slot is not to wait for others.
+        Glance removes the file's name then. Where that cannot be seen (NFS
+        keeps one that is open), or is not done, the image tells.
+
+        :raises ConversionFailed: somebody needs it, or it was not stored
         """
-        return dataclasses.replace(options, beside=self._holds_up)
-
-    def _holds_up(self) -> bool:
-        """Whether what works in the background is beside the upload."""
-        return self._begun is not None and not self._is_stored()
-
-    def _is_stored(self) -> bool:
-        """Whether the upload has ended, well or not."""
-        return self._stored.is_set() or self._staged.nameless()
+        look, wanted = time.monotonic() + _OTHERS, False
+        while not self._staged.nameless():
+            job.wait(_SOON)
+            if time.monotonic() < look:
+                continue
+            look = time.monotonic() + _OTHERS
+            image = job.catalog.image(job.image_id)
+            if image is None or not (image.import_task and image.being_stored):
+                if image is None or image.status != 'active':
+                    raise exceptions.ConversionFailed('It was not stored.')
+                return
+            # Whoever takes a free slot is seen to wait for a moment.
+            before, wanted = wanted, self._slots.wanted(job)
+            if before and wanted:
+                raise exceptions.ConversionFailed('Others wait to convert.')
 
     def _start(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(
@@ -141,8 +149,8 @@ class HeadStart:
             name=f'{threading.current_thread().name}{work.__name__}',
             daemon=True,
         )
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _fill(self, job: Job) -> None:
         try:
@@ -152,28 +160,10 @@ class HeadStart:
             self._error = exc
         finally:
             self._filled.set()
-            self._slots.give_back()
-
-    def _await_upload(self, job: Job) -> None:
-        """Wait until the upload has ended, as long as nobody needs the slot.
-
-        :raises ConversionFailed: somebody does
-        """
-        look = time.monotonic() + _OTHERS
-        while not self._is_stored():
-            if self._stopped.wait(_SOON) or job.stop.is_set():
-                raise exceptions.Interrupted()
-            if time.monotonic() < look:
-                continue
-            look = time.monotonic() + _OTHERS
-            if self._slots.wanted(job):
-                raise exceptions.ConversionFailed('Others wait to convert.')
+            self._slots.end()
 
     def _convert(self, job: Job) -> None:
         begun = self.begun
-        if not self._beside:
-            self._await_upload(job)
-            begun.done.restart()
         self._started = time.monotonic()
         begun.part.fill(
             begun.original.source,
@@ -195,11 +185,12 @@ class HeadStart:
         return None
 
     def _hash(self, job: Job, image: Image) -> None:
+        limits = job.options.limits(self._staged.size)
         try:
             digest = convert.digest(
                 self.begun.original.source.node['filename'],
                 job.catalog.hashing_algorithm,
-                self._yielding(job.options).limits(self._staged.size),
+                dataclasses.replace(limits, idle=self._beside),
                 lambda: self._why_stop(job),
             )
             if not self._staged.unchanged():
@@ -222,7 +213,6 @@ class HeadStart:
         :param image: as it was stored
         :param wait: sleeps that many seconds; ends the waiting by raising
         """
-        self._stored.set()
         if image.size != self._staged.size:
             return False
         until = time.monotonic() + _PATIENCE
@@ -255,12 +245,12 @@ class HeadStart:
         """Stop converting; the ``.part`` stays as it is. Repeatable."""
         self._stopped.set()
         self._end()
+        self._slots.give_back()
 
     def _end(self) -> None:
         for thread in self._threads:
             thread.join()
         self._staged.close()
-        self._slots.give_back()
 
     def abandon(self, patience: float) -> None:
         """Stop, and remove the ``.part``, unless it was given. Repeatable.

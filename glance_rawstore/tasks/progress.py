@@ -67,10 +67,6 @@ class Conversion:
         self._total = total
         self._resumed_at = resumed_at
         self._done = resumed_at
-        self.restart()
-
-    def restart(self) -> None:
-        """Note that it begins now."""
         self._started = time.monotonic()
 
     def update(self, done: float) -> None:

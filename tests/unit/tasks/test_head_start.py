@@ -397,16 +397,13 @@ def holding(work, staging, monkeypatch):
 
 
 def test_it_is_converted_when_the_upload_has_ended(work, holding):
-    """Before that it is inspected, measured and hashed."""
+    """Before that nothing at all is done, but to look at it."""
     running = Import(work, (40, 'importing', STORING))
     seen = []
 
     def goes_on():
-        eventually(
-            lambda: holding.take._begun and holding.take._hashed.is_set(),
-            'it is prepared',
-        )
-        seen.append(len(work.converter.windows))
+        eventually(lambda: running.left < 39, 'it is looked at')
+        seen.append(len(work.converter.limits))
         seen.append(work.world.names())
         holding.path.unlink()
         eventually(lambda: work.converter.windows, 'it is converted')
@@ -420,12 +417,11 @@ def test_it_is_converted_when_the_upload_has_ended(work, holding):
     thread.join(DEADLINE)
 
     *before, left = seen
-    assert before == [0, [f'{ID}_raw.part']]
+    assert before == [0, []]
     assert left > 0, 'and not when its image was seen to be active'
     assert work.location()['status'] == 'active'
     assert work.converter.source['file']['filename'].startswith('/proc/')
     assert len(work.converter.windows) == 1
-    assert not work.converter.limits[-1].idle, 'nobody uploads any more'
     RawPoolContract.check_intact(work.world, ID)
 
 
@@ -446,7 +442,7 @@ def test_who_waits_for_a_slot_gets_that_of_one_who_only_holds_it(
     left = []
 
     def goes_on():
-        eventually(lambda: holding.take._begun, 'it is prepared')
+        eventually(lambda: running.left < 59, 'it is held')
         with slots.slot(str(work.scratch), 1, time.sleep):
             left.append(running.left)
         holding.store()
@@ -464,7 +460,7 @@ def test_who_waits_for_a_slot_gets_that_of_one_who_only_holds_it(
 
 
 def test_a_hash_that_finds_no_idle_core_is_not_waited_for(
-    work, holding, monkeypatch
+    work, staging, monkeypatch
 ):
     """Then it is converted from what was stored."""
     stopped = []
@@ -480,7 +476,7 @@ def test_a_hash_that_finds_no_idle_core_is_not_waited_for(
     Import(work, (3, 'importing', STORING), (0, 'active', WANTED))
     work.catalog.change(ID, size=len(ORIGINAL), digest=HASH)
 
-    assert holding.run().status == 'success'
+    assert staging.run().status == 'success'
 
     assert stopped == [1]
     assert len(work.converter.windows) == 2
@@ -512,18 +508,17 @@ def test_none_is_begun_where_it_is_switched_off(work, staging):
     assert staging.job().head_start is None
 
 
-@pytest.mark.parametrize(('cores', 'begun'), [(2, False), (4, True)])
-def test_one_is_begun_unless_told_where_three_cores_are_idle(
-    work, staging, monkeypatch, cores, begun
+@pytest.mark.parametrize(('cores', 'beside'), [(2, False), (4, True)])
+def test_an_upload_is_not_held_up_unless_three_cores_are_idle(
+    work, staging, monkeypatch, cores, beside
 ):
     work.options = dataclasses.replace(work.options, staged='auto')
     monkeypatch.setattr(early.staged, 'load', lambda: (cores, 0.5))
 
     staging.job()
 
-    assert (staging.take is not None) is begun
-    if begun:
-        staging.take.stop()
+    assert staging.take._beside is beside
+    staging.take.stop()
 
 
 def test_none_is_begun_where_the_file_is_not(work, staging):
@@ -577,21 +572,29 @@ def test_slices_count_once_it_is_known_what_they_are_of(work, sliced):
     assert known == [1]
 
 
-def test_an_upload_is_held_up_by_no_more_than_idle_cores(work, sliced):
-    """And what is begun when it has ended waits for nobody any more."""
-    idle = []
+@pytest.mark.parametrize(
+    ('choice', 'idle'), [('always', True), ('after', False)]
+)
+def test_beside_an_upload_it_is_hashed_by_idle_cores_only(
+    work, staging, monkeypatch, choice, idle
+):
+    """Who converts must get on, as somebody else may wait for his slot."""
+    hashing, digest = [], convert.digest
 
-    def during(_calls):
-        idle.append(work.converter.limits[-1].idle)
-        if len(idle) == 1:
-            sliced.store()
-            eventually(sliced.take._stored.is_set, 'it is seen to be stored')
+    def recorded(path, algorithm, limits, stop):
+        hashing.append(limits.idle)
+        return digest(path, algorithm, limits, stop)
 
-    work.converter.during = during
+    monkeypatch.setattr(convert, 'digest', recorded)
+    monkeypatch.setattr(head_start, '_OTHERS', 0.02)
+    work.options = dataclasses.replace(work.options, staged=choice)
+    Import(work, (3, 'importing', STORING), (0, 'active', WANTED))
+    work.catalog.change(ID, size=len(ORIGINAL), digest=HASH)
 
-    assert sliced.run().status == 'success'
-    assert idle == [True, False]
-    assert not work.converter.limits[0].idle, 'when it is measured'
+    assert staging.run().status == 'success'
+
+    assert hashing == [idle]
+    assert not any(limits.idle for limits in work.converter.limits)
 
 
 def test_nobody_goes_on_before_it_is_known_what_they_are_of(

@@ -8,8 +8,10 @@ was needed takes six times as long (seen on 16.2, both after milliseconds in
 which the cluster had nothing to do).
 """
 
+import atexit
 import collections
 import errno
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -42,7 +44,10 @@ class Underway(Generic[_R]):
         self._results: list[_R] = []
 
     def then(self, make: Callable[[_R], _S]) -> 'Underway[_S]':
-        """The same operation, with a result that is made of this one's."""
+        """The same operation, with a result that is made of this one's.
+
+        It is taken of the new one only: what was read is there once.
+        """
         refused = {number: make(r) for number, r in self._refused.items()}
         return Underway(
             self._completion, lambda: make(self._result()), refused
@@ -55,6 +60,8 @@ class Underway(Generic[_R]):
 
     def result(self) -> _R:
         """Wait for the end of the operation, and return its result.
+
+        The same whenever it is asked for.
 
         :raises NotFound: there is no such object
         :raises NoSpace: the pool is full
@@ -74,6 +81,9 @@ class Underway(Generic[_R]):
         raise ceph.error(number)
 
 
+#: Seconds that the interpreter's end waits for what was left: more than an
+#: operation takes that is timed out.
+PATIENCE = 6.0
 #: What nobody waits for any more.
 _left: collections.deque[Underway[Any]] = collections.deque()
 
@@ -94,6 +104,14 @@ def leave(operation: Underway[Any]) -> None:
             return  # another thread was faster
         if not oldest.ended:
             _left.append(oldest)
+
+
+@atexit.register
+def _end() -> None:
+    """Keep what was left while librados may still write to it."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and not all(o.ended for o in list(_left)):
+        time.sleep(0.01)
 
 
 def read(
@@ -128,21 +146,3 @@ def read_omap(
     return Underway(
         completion, lambda: ceph.entries(found), {errno.ENOENT: nothing}
     )
-
-
-def change_omap(
-    ioctx: Any, name: str, key: str, before: bytes, after: bytes
-) -> Underway[bool]:
-    """Begin to set a key of an omap, if it is still what it was.
-
-    :param before: in UTF-8; as empty where there is no such key
-    :returns: whether it was set
-    :raises CephUnavailable: librados does not take the order
-    """
-    with ceph.translated(), ceph.rados.WriteOpCtx() as operation:
-        # To compare with what is not there takes an object at least.
-        operation.new(ceph.rados.LIBRADOS_CREATE_IDEMPOTENT)
-        operation.omap_cmp(key, before.decode())
-        ioctx.set_omap(operation, (key,), (after,))
-        completion = ioctx.operate_aio_write_op(operation, name)
-    return Underway(completion, lambda: True, {errno.ECANCELED: False})

@@ -40,37 +40,6 @@ def note(
     _TABLE.write(ioctx, _key(image_id, consumer), shown.encode(what, now))
 
 
-def begin_note(
-    ioctx: Any, image_id: str, consumer: str, what: shown.Note, now: float
-) -> aio.Underway[bool]:
-    """Begin to note something of a consumer, if there is no note of it.
-
-    :param now: seconds since the epoch
-    :returns: whether it is noted
-    """
-    key, value = _key(image_id, consumer), shown.encode(what, now)
-    return _TABLE.begin_change(ioctx, key, b'', value)
-
-
-def change(
-    ioctx: Any,
-    image_id: str,
-    consumer: str,
-    before: tuple[shown.Note, float],
-    what: shown.Note,
-) -> bool:
-    """Note something in place of what was noted, unless that has changed.
-
-    :param before: what, and when in seconds since the epoch; it is as old
-    :returns: whether it is noted
-    :raises CephUnavailable: the cluster does not answer
-    """
-    key, at = _key(image_id, consumer), before[1]
-    return _TABLE.change(
-        ioctx, {key: shown.encode(*before)}, {key: shown.encode(what, at)}
-    )
-
-
 def noted(
     ioctx: Any, image_id: str, consumer: str, now: float
 ) -> shown.Note | None:

@@ -41,17 +41,6 @@ class Table:
         """Begin to read what :meth:`read` returns."""
         return aio.read_omap(ioctx, self.name, keys)
 
-    def begin_change(
-        self, ioctx: Any, key: str, before: bytes, after: bytes
-    ) -> aio.Underway[bool]:
-        """Begin to set an entry, unless somebody has changed it meanwhile.
-
-        :param before: what it was when it was read, in UTF-8; empty where
-            there was none
-        :returns: whether it is set
-        """
-        return aio.change_omap(ioctx, self.name, key, before, after)
-
     def read_all(self, ioctx: Any) -> dict[str, bytes]:
         """Every entry.
 

@@ -15,10 +15,6 @@ shown is taken from a *note*:
 
 Whoever begins to download the original while a copy may come is noted as
 well, and is shown and given nothing else from then on.
-
-A look may be noted before it is known what comes of it. When it is not the
-copy that the consumer is shown then, nobody can tell any more what it takes
-itself to have been shown, and it must look again.
 """
 
 import dataclasses
@@ -41,7 +37,6 @@ class Kind(enum.StrEnum):
     DOWNLOADS = enum.auto()
     ORIGINAL = enum.auto()
     RAW = enum.auto()
-    ASKED = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +125,7 @@ def show(
         return Answer.RAW, _unless(Note(Kind.RAW), note)
     if stand.gone is None or not known:
         return Answer.ORIGINAL, None
-    was_raw = note is not None and note.kind in (Kind.RAW, Kind.ASKED)
+    was_raw = note is not None and note.kind is Kind.RAW
     if stand.gone.certain and not was_raw:
         return Answer.ORIGINAL, None
     seen = Note(Kind.ORIGINAL, stand.gone.trace)
@@ -148,8 +143,6 @@ def give(stand: Stand, note: Note | None) -> Answer:
         return Answer.RAW
     if note == Note(Kind.RAW):
         return _raw_if(stand)
-    if note == Note(Kind.ASKED):
-        return _again_if(stand)
     if stand.gone is None:
         return Answer.ORIGINAL
     if stand.gone.settled or note == Note(Kind.ORIGINAL, stand.gone.trace):
@@ -163,12 +156,6 @@ def _raw_if(stand: Stand) -> Answer:
         return Answer.RAW
     # Without a trace nothing is known of what it was shown since.
     return Answer.ORIGINAL if stand.gone is None else Answer.NEITHER
-
-
-def _again_if(stand: Stand) -> Answer:
-    """For one that has looked, and was shown nothing or it is not known."""
-    changed = stand.active is not None or stand.gone is not None
-    return Answer.NEITHER if changed else Answer.ORIGINAL
 
 
 def _unless(wanted: Note, note: Note | None) -> Note | None:

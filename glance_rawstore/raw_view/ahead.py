@@ -17,7 +17,7 @@ from typing import Self
 
 from glance_rawstore import aio
 from glance_rawstore import directory
-from glance_rawstore.raw_view.notes import Noting
+from glance_rawstore.raw_view.notes import Noted
 
 #: Seconds after which what was read is read again: Glance may have taken
 #: long, and the copy have gone.
@@ -58,16 +58,14 @@ class Ahead:
     :param image_id: as the request names it
 
     :ivar looks: for copies, by store
-    :ivar noting: of the consumer
-    :ivar shown: whether the consumer is shown a raw copy
+    :ivar note: of the consumer
     """
 
     def __init__(self, image_id: str) -> None:
         self._image_id = image_id
         self._begun = time.monotonic()
         self.looks: dict[str, Look] = {}
-        self.noting: Noting | None = None
-        self.shown = False
+        self.note: Noted | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -75,8 +73,8 @@ class Ahead:
     def __exit__(self, *_exc: object) -> None:
         for look in self.looks.values():
             look.leave()
-        if self.noting is not None:
-            aio.leave(self.noting.operation)
+        if self.note is not None:
+            aio.leave(self.note)
 
     def look(self, store: str, image_ids: Collection[str]) -> Look | None:
         """What was begun in a store; not if it is old, or of other images."""
@@ -84,10 +82,10 @@ class Ahead:
             return self.looks.get(store)
         return None
 
-    def noted(self, image_id: str) -> Noting | None:
+    def noted(self, image_id: str) -> Noted | None:
         """What is noted; not if that is old, or of another image."""
         same = self._fresh and image_id == self._image_id
-        return self.noting if same else None
+        return self.note if same else None
 
     @property
     def _fresh(self) -> bool:

@@ -4,6 +4,7 @@
 import time
 from collections.abc import Collection, Iterable, Iterator
 
+from glance_rawstore import aio
 from glance_rawstore import attempts
 from glance_rawstore import directory
 from glance_rawstore import evicted
@@ -74,7 +75,12 @@ class Window:
         if known is None or not fresh:
             return Look(names)
         rbd_id, _ = known
-        return Look(names, rbd_id, directory.begin_header(pool.ioctx, rbd_id))
+        try:
+            header = directory.begin_header(pool.ioctx, rbd_id)
+        except Exception:
+            aio.leave(names)
+            raise
+        return Look(names, rbd_id, header)
 
     def known(self, image_id: str) -> directory.Header | None:
         """The header of an image's active copy, as last seen, if it was."""

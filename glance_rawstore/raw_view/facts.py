@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the raw view has to know of images: from Ceph, and from Glance."""
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -85,11 +86,14 @@ class Facts:
         :param image_id: as the request names it
         :param fresh: read what is remembered of an active copy as well
         """
-        ahead = Ahead(image_id)
-        for name, (window, _usual) in self.windows.items():
-            look = window.begin(image_id, fresh) if is_id(image_id) else None
-            if look is not None:
-                ahead.looks[name] = look
+        windows = self.windows.items() if is_id(image_id) else ()
+        with contextlib.ExitStack() as stack:
+            ahead = stack.enter_context(Ahead(image_id))
+            for name, (window, _usual) in windows:
+                look = window.begin(image_id, fresh)
+                if look is not None:
+                    ahead.looks[name] = look
+            stack.pop_all()  # all of them have begun
         return ahead
 
     def copies(

@@ -27,7 +27,8 @@ from glance_rawstore.raw_view.promises import Why
 from glance_rawstore.raw_view.representation import Copy
 from glance_rawstore.raw_view.routes import Kind
 
-#: For who was shown a raw copy, perhaps, that is not there any more.
+#: For who was shown a raw copy, perhaps, that is not there any more, or was
+#: about to be when Ceph failed.
 LOOK_AGAIN = (
     'The raw copy of image %s has gone, or cannot be reached. Ask for the '
     'image again, and for its data then.'
@@ -61,10 +62,10 @@ class Handing:
         if kind is Kind.FILE:
             return self._file(request, image_id, consumer)
         with self._facts.begin(image_id, fresh=True) as ahead:
+            self._promises.begin(image_id, consumer, ahead)
             if kind is Kind.LOCATIONS:
                 return self._locations(request, image_id, consumer, ahead)
-            with self._promises.ahead(image_id, consumer, ahead):
-                return self._image(request, consumer, ahead)
+            return self._image(request, consumer, ahead)
 
     def _active(self, copies: Iterable[Copy]) -> list[Copy]:
         """Those to show of an image of which there may be any."""
@@ -77,12 +78,14 @@ class Handing:
         if answer.status_int != 200:
             return answer
         image = answer.json
-        copies: Sequence[Copy] = []
+        copies: Sequence[Copy] | None = []
         if representation.may_have_copy(
             image.get('status'), image.get('disk_format')
         ):
             seen = self._facts.seen(image, ahead)
             copies = self._shown(image['id'], seen, consumer, ahead)
+        if copies is None:
+            return _look_again(answer, image['id'])
         answer.json = representation.for_service(image, copies, self._node)
         return answer
 
@@ -101,10 +104,12 @@ class Handing:
             # Deleted since; what it was cannot be told any more.
             answer.json = []
             return answer
-        copies: Sequence[Copy] = []
+        copies: Sequence[Copy] | None = []
         if _may_have_copy(image):
             seen = self._facts.seen_of(image, ahead)
             copies = self._shown(image.image_id, seen, consumer, ahead)
+        if copies is None:
+            return _look_again(answer, image.image_id)
         answer.json = representation.locations_for_service(
             image.status, image.disk_format, answer.json, copies, self._node
         )
@@ -112,9 +117,14 @@ class Handing:
 
     def _shown(
         self, image_id: str, seen: Seen, consumer: Consumer, ahead: Ahead
-    ) -> Sequence[Copy]:
-        """The copies that a consumer is shown; have it counted."""
+    ) -> Sequence[Copy] | None:
+        """The copies that a consumer is shown; have it counted.
+
+        :returns: None if it must look again
+        """
         answer, why = self._promises.show(image_id, seen, consumer, ahead)
+        if answer is Answer.NEITHER:
+            return None
         copies = seen.copies if answer is Answer.RAW else []
         self._count(image_id, seen, copies, consumer, why)
         return copies

@@ -4,10 +4,9 @@
 Reads and writes what :mod:`glance_rawstore.lifecycle.shown` decides on.
 """
 
-import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import shown
@@ -20,7 +19,6 @@ from glance_rawstore.raw_view.ahead import Ahead
 from glance_rawstore.raw_view.callers import Consumer
 from glance_rawstore.raw_view.facts import Facts
 from glance_rawstore.raw_view.facts import Seen
-from glance_rawstore.raw_view.notes import Noting
 from glance_rawstore.raw_view.representation import Copy
 
 #: Seconds from when Ceph is away until services are given originals again
@@ -59,41 +57,25 @@ class Promises:
         # Who was noted to be shown which copy: that is so until it goes.
         self._noted: dict[tuple[str, str], float] = {}
 
-    @contextlib.contextmanager
-    def ahead(
-        self, image_id: str, consumer: Consumer, ahead: Ahead
-    ) -> Iterator[None]:
-        """Begin with the note that the raw copy may be shown by.
+    def begin(self, image_id: str, consumer: Consumer, ahead: Ahead) -> None:
+        """Begin to read what :meth:`show` will need of the notes, if it will.
 
-        It is begun for a copy that this worker has seen, and is taken back
-        when the consumer is not shown that copy within the context: nobody
-        may be given raw bytes for having been refused something.
+        That is so of a copy that this worker has seen. Nothing is written
+        ahead: what is noted counts, though Glance refuse the consumer then,
+        or Ceph fail, or this worker be killed.
 
         :param ahead: is given what has begun
         """
         age = self._facts.age(image_id) if consumer.name else None
-        if age is not None:
-            ahead.noting = self._begin(image_id, consumer, Stand(age))
-        try:
-            yield
-        finally:
-            if ahead.noting is not None and not ahead.shown:
-                self._facts.notes.withdraw(
-                    image_id, consumer.name, ahead.noting
-                )
-
-    def _begin(
-        self, image_id: str, consumer: Consumer, stand: Stand
-    ) -> Noting | None:
-        """Begin what :meth:`_show_copy` will need of the notes, if it will."""
-        notes = self._facts.notes
-        if not stand.certain:
-            if (image_id, consumer.name) in self._noted:
-                return None
-            return notes.begin_note(image_id, consumer.name, Note(Kind.RAW))
-        if _old(stand, consumer):
-            return None
-        return notes.begin_noted(image_id, consumer.name)
+        if age is None:
+            return
+        stand = Stand(age)
+        if stand.certain:
+            needed = not _old(stand, consumer)
+        else:
+            needed = (image_id, consumer.name) not in self._noted
+        if needed:
+            ahead.note = self._facts.notes.begin(image_id, consumer.name)
 
     def show(
         self, image_id: str, seen: Seen, consumer: Consumer, ahead: Ahead
@@ -102,12 +84,11 @@ class Promises:
 
         :param seen: of an image of which there may be a copy
         :param ahead: what has begun
+        :returns: NEITHER where nobody knows what is noted of it now
         """
         raw = self._chosen(seen.copies)
         if raw:
-            answer = self._show_copy(image_id, raw, consumer, ahead)
-            ahead.shown = answer is Answer.RAW
-            return answer, Why()
+            return self._show_copy(image_id, raw, consumer, ahead), Why()
         if seen.away is not None:
             return Answer.ORIGINAL, Why()
         why = self._why(image_id) or Why()
@@ -137,8 +118,10 @@ class Promises:
         if found is None:
             return Answer.ORIGINAL  # Ceph is away since
         answer, wanted = shown.show(stand, *found)
-        if not self._note(image_id, consumer, wanted):
-            return Answer.ORIGINAL
+        noted = self._note(image_id, consumer, wanted)
+        if not noted:
+            # It may be noted yet, and be given raw bytes by another worker.
+            return Answer.NEITHER if noted is None else Answer.ORIGINAL
         if answer is Answer.RAW and not stand.certain:
             with self._lock:
                 if len(self._noted) >= REMEMBERED:
@@ -148,8 +131,8 @@ class Promises:
 
     def _note(
         self, image_id: str, consumer: Consumer, wanted: Note | None
-    ) -> bool:
-        """Note something, if there is; whether that was so, or went well."""
+    ) -> bool | None:
+        """Note something, if there is; as :meth:`Notes.note` says."""
         if wanted is None:
             return True
         return self._facts.notes.note(image_id, consumer.name, wanted)

@@ -43,7 +43,7 @@ class SharedPool:
 
     def __init__(self, store: stores.Store) -> None:
         timeout = TIMEOUT
-        if 0 <= store.rbd.timeout < TIMEOUT:
+        if 0 < store.rbd.timeout < TIMEOUT:  # 0 is for ever
             timeout = store.rbd.timeout
         self.settings = dataclasses.replace(store.rbd, timeout=timeout)
         self.fsid = ''

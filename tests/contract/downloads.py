@@ -51,38 +51,6 @@ class DownloadsContract:
 
         assert noted(world.pool, 'one', name) == DOWNLOADS
 
-    def test_a_note_is_begun_where_there_is_none(self, world):
-        ioctx = world.pool.ioctx
-        begun = [
-            downloads.begin_note(ioctx, 'one', f'req-{number}', note, NOW)
-            for number, note in ((1, Note(Kind.RAW)), (2, DOWNLOADS))
-        ]
-
-        assert [operation.result() for operation in begun] == [True, True]
-        assert noted(world.pool, 'one', 'req-1') == Note(Kind.RAW)
-        assert noted(world.pool, 'one', 'req-2') == DOWNLOADS
-
-    def test_a_note_that_is_begun_replaces_none(self, world):
-        ioctx, raw = world.pool.ioctx, Note(Kind.RAW)
-        downloads.note(ioctx, 'one', 'req-1', DOWNLOADS, NOW)
-
-        begun = downloads.begin_note(ioctx, 'one', 'req-1', raw, NOW)
-
-        assert begun.result() is False
-        assert noted(world.pool, 'one', 'req-1') == DOWNLOADS
-
-    def test_a_note_is_changed_if_it_is_still_what_it_was(self, world):
-        ioctx, raw, asked = world.pool.ioctx, Note(Kind.RAW), Note(Kind.ASKED)
-        downloads.note(ioctx, 'one', 'req-1', raw, NOW)
-
-        def change():
-            before = raw, NOW
-            return downloads.change(ioctx, 'one', 'req-1', before, asked)
-
-        assert change()
-        assert noted(world.pool, 'one', 'req-1') == asked
-        assert not change()
-
     def test_what_is_noted_can_be_asked_ahead(self, world):
         ioctx = world.pool.ioctx
         downloads.note(ioctx, 'one', 'req-1', DOWNLOADS, NOW)

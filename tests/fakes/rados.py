@@ -239,12 +239,13 @@ class Ioctx:
     ) -> 'Completion':
         return Completion(lambda: self.operate_read_op(operation, key))
 
-    def operate_aio_write_op(
-        self, operation: WriteOpCtx, key: str
-    ) -> 'Completion':
-        return Completion(lambda: self.operate_write_op(operation, key))
-
     def operate_write_op(self, operation: WriteOpCtx, key: str) -> None:
+        before, after = self.cluster.events('operate_write_op')
+        before()
+        self._operate(operation, key)
+        after()
+
+    def _operate(self, operation: WriteOpCtx, key: str) -> None:
         image = self._image(key)
         if image is not None:
             with _ONE_AT_A_TIME:

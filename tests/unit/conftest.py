@@ -7,6 +7,7 @@ import shutil
 import hypothesis
 import pytest
 
+from glance_rawstore import aio
 from glance_rawstore import ceph
 from glance_rawstore import lease
 from tests import images as image_builders
@@ -23,6 +24,14 @@ hypothesis.settings.register_profile(
     max_examples=50,
 )
 hypothesis.settings.load_profile('unit')
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left():
+    """What fakes have begun never ends by itself."""
+    aio._left.clear()
+    yield
+    aio._left.clear()
 
 
 @pytest.fixture

@@ -35,13 +35,6 @@ def underway(number=0, result='read', refused=None):
     return aio.Underway(Completion(number), lambda: result, refused or {})
 
 
-@pytest.fixture(autouse=True)
-def _nothing_left():
-    aio._left.clear()
-    yield
-    aio._left.clear()
-
-
 def test_the_result_is_there_when_the_operation_has_ended():
     begun = underway()
     assert not begun.ended
@@ -108,3 +101,30 @@ def test_what_has_ended_is_not_kept():
     aio.leave(begun)
 
     assert not aio._left
+
+
+def test_the_interpreter_ends_when_what_was_left_has_ended(monkeypatch):
+    first, second = underway(), underway()
+    aio.leave(first)
+    aio.leave(second)
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        (first, second)[len(slept) - 1]._completion.done = True
+
+    monkeypatch.setattr(aio.time, 'sleep', sleep)
+
+    aio._end()
+
+    assert len(slept) == 2
+
+
+def test_the_interpreter_does_not_wait_for_ever(monkeypatch):
+    """As in a child that was forked off: nothing ever ends there."""
+    monkeypatch.setattr(aio, 'PATIENCE', 0.05)
+    aio.leave(underway())
+
+    aio._end()
+
+    assert len(aio._left) == 1

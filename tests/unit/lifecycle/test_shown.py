@@ -16,7 +16,6 @@ from glance_rawstore.lifecycle.shown import Note
 from glance_rawstore.lifecycle.shown import Stand
 
 DOWNLOADS, RAW = Note(Kind.DOWNLOADS), Note(Kind.RAW)
-ASKED = Note(Kind.ASKED)
 SEEN, STALE = Note(Kind.ORIGINAL, '17.5'), Note(Kind.ORIGINAL, '3.25')
 NONE = Stand(None)
 YOUNG, SETTLING, OLD = Stand(0.0), Stand(SETTLED), Stand(SETTLED + SKEW)
@@ -33,9 +32,7 @@ WENT_LONG_AGO = Stand(None, LONG_AGO)
         (NONE, RAW, Answer.ORIGINAL, None),
         (YOUNG, None, Answer.RAW, RAW),
         (YOUNG, SEEN, Answer.RAW, RAW),
-        (NONE, ASKED, Answer.ORIGINAL, None),
         (YOUNG, RAW, Answer.RAW, None),
-        (YOUNG, ASKED, Answer.RAW, RAW),
         (YOUNG, DOWNLOADS, Answer.ORIGINAL, None),
         (SETTLING, None, Answer.RAW, RAW),
         (OLD, None, Answer.RAW, None),
@@ -49,9 +46,7 @@ WENT_LONG_AGO = Stand(None, LONG_AGO)
         (Stand(None, Gone('17.5', SETTLED)), None, Answer.ORIGINAL, SEEN),
         (WENT_LONG_AGO, None, Answer.ORIGINAL, None),
         (WENT_LONG_AGO, STALE, Answer.ORIGINAL, None),
-        (WENT, ASKED, Answer.ORIGINAL, SEEN),
         (WENT_LONG_AGO, RAW, Answer.ORIGINAL, SEEN),
-        (WENT_LONG_AGO, ASKED, Answer.ORIGINAL, SEEN),
     ],
 )
 def test_what_is_shown_and_noted(stand, note, answer, wanted):
@@ -98,11 +93,6 @@ def test_of_who_is_not_known_nothing_is_noted(stand, answer):
         (WENT, DOWNLOADS, Answer.ORIGINAL),
         (WENT_LONG_AGO, None, Answer.ORIGINAL),
         (WENT_LONG_AGO, RAW, Answer.NEITHER),
-        (NONE, ASKED, Answer.ORIGINAL),
-        (YOUNG, ASKED, Answer.NEITHER),
-        (SETTLING, ASKED, Answer.RAW),
-        (WENT, ASKED, Answer.NEITHER),
-        (WENT_LONG_AGO, ASKED, Answer.NEITHER),
         (Stand(None, Gone('17.5', SETTLED)), None, Answer.ORIGINAL),
     ],
 )
@@ -116,7 +106,7 @@ def test_what_other_clocks_date_ahead_has_just_happened(age):
     assert not Gone('', age).settled
 
 
-@pytest.mark.parametrize('note', [DOWNLOADS, RAW, ASKED, SEEN])
+@pytest.mark.parametrize('note', [DOWNLOADS, RAW, SEEN])
 def test_notes_are_read_as_they_were_written(note):
     data = shown.encode(note, 1000.0)
 
@@ -188,29 +178,6 @@ class World:
             self.note = wanted
         self.shown = answer, self.now, self.changes
 
-    def begin(self, node):
-        """Note a look before it is known what comes of it."""
-        stand = self.stand(node)
-        young = stand.active is not None and not stand.certain
-        if self.known and young and self.note is None:
-            self.note = RAW
-            return True
-        return False
-
-    def show_ahead(self, node):
-        """As a worker does that has seen the copy."""
-        written = self.begin(node)
-        self.show(node)
-        assert not written or self.shown[0] is Answer.RAW
-
-    def refuse(self, node):
-        """Glance shows it nothing, and it goes by what it was shown."""
-        if self.begin(node):
-            self.note = ASKED
-            if self.shown is not None:
-                told, at, _changes = self.shown
-                self.shown = told, at, None
-
     def give(self, node, noted=False):
         """Give bytes.
 
@@ -250,7 +217,6 @@ STEPS = st.tuples(
         [
             *('commit', 'commit', 'leave_trace', 'delete', 'give_for_long'),
             *('show', 'give') * 2,
-            *('show_ahead', 'refuse'),
         ]
     ),
     st.integers(0, 1),

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is asked of Ceph before Glance has answered, and what comes of it."""
 
+import errno
+import types
+
 import pytest
 
 from glance_rawstore import aio
+from glance_rawstore import directory
 from glance_rawstore.raw_view import ahead
 from tests.fakes import rados
 from tests.unit.raw_view.conftest import NOVA
@@ -23,13 +27,6 @@ def young(bed):
     bed.commit(image_id)
     bed.get(caller=TENANT)
     return image_id
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left():
-    aio._left.clear()
-    yield
-    aio._left.clear()
 
 
 def refused(bed, image_id, caller, part=''):
@@ -102,8 +99,18 @@ def test_nothing_is_begun_while_ceph_is_away(bed, caller, clock):
     assert asked == []
 
 
-def test_a_first_look_at_a_young_copy_is_noted_in_one_write(bed, young):
+def test_what_is_noted_is_read_before_glance_answers(bed, young):
+    asked = []
+
+    def count():
+        asked.append('read')
+        bed.world.cluster.on('operate_read_op', before=count)
+
+    bed.world.cluster.on('operate_read_op', before=count)
+    bed.glance.after = lambda: asked.append('answered')
+
     assert look(bed, young, request_of(1)) == 'raw'
+    assert asked == ['read', 'read', 'read', 'answered']
 
     other_worker(bed)
     assert file(bed, young, request_of(1)) == 'raw'
@@ -121,13 +128,13 @@ def test_who_downloads_is_not_noted_as_one_that_was_shown_the_copy(bed):
     assert file(bed, image_id, caller) == 'qcow2'
 
 
-def test_who_was_refused_is_not_given_what_it_was_never_shown(bed, young):
-    """It may have been shown the original, before there was a copy."""
-    assert refused(bed, young, request_of(1)) == 404
+@pytest.mark.parametrize('part', ['', '/locations'])
+def test_who_was_refused_is_given_what_it_was_shown_before(bed, young, part):
+    """Be it the original, before there was a copy: nothing is noted."""
+    assert refused(bed, young, request_of(1), part) == 404
 
-    assert file(bed, young, request_of(1)) == 503
-    assert look(bed, young, request_of(1)) == 'raw'
-    assert file(bed, young, request_of(1)) == 'raw'
+    assert notes(bed) == {}
+    assert file(bed, young, request_of(1)) == 'qcow2'
 
 
 def test_a_refusal_takes_nothing_from_who_was_shown_the_copy(bed, young):
@@ -141,26 +148,127 @@ def test_a_refusal_takes_nothing_from_who_was_shown_the_copy(bed, young):
     assert file(bed, young, caller) == 'raw'
 
 
-def test_a_refused_list_of_locations_changes_nothing(bed, young):
-    """Cinder goes on with the image that it was shown before."""
-    assert refused(bed, young, request_of(1), '/locations') == 404
-
-    assert file(bed, young, request_of(1)) == 'qcow2'
+class Failed(Exception):
+    """Something that is not Glance's answer."""
 
 
-def test_a_glance_that_fails_is_as_one_that_refuses(bed, young):
-    class Failed(Exception):
-        pass
+def fail():
+    raise Failed
 
-    def fail():
-        raise Failed
 
+@pytest.mark.parametrize('killed', [False, True])
+def test_a_look_that_ends_before_glance_answers_notes_nothing(
+    bed, young, killed
+):
+    """Be it that Glance fails, or that the worker is killed."""
     bed.glance.after = fail
     with pytest.raises(Failed):
         look(bed, young, request_of(1))
     bed.glance.after = lambda: None
+    if killed:
+        other_worker(bed)
 
-    assert file(bed, young, request_of(1)) == 503
+    assert notes(bed) == {}
+    assert file(bed, young, request_of(1)) == 'qcow2'
+
+
+def test_who_is_refused_while_it_is_shown_the_copy_as_well_is_given_that(
+    bed, young
+):
+    """Two requests with one id, of which the later one ends first."""
+    caller = request_of(1)
+
+    def shown_meanwhile():
+        bed.glance.after = lambda: None
+        assert look(bed, young, caller) == 'raw'
+        raise Failed
+
+    bed.glance.after = shown_meanwhile
+    with pytest.raises(Failed):
+        look(bed, young, caller)
+
+    for _ in range(2):
+        assert file(bed, young, caller) == 'raw'
+        assert look(bed, young, caller) == 'raw'
+
+
+@pytest.mark.parametrize('number', [1, 2, 3])
+def test_who_is_shown_the_original_as_a_read_times_out_is_given_that(
+    bed, young, number
+):
+    """The names, the header, or what is noted: nothing is written then."""
+
+    def lose(reads):
+        def before():
+            if reads == 1:
+                raise rados.TimedOut('no answer', errno=errno.ETIMEDOUT)
+            lose(reads - 1)
+
+        bed.world.cluster.on('operate_read_op', before=before)
+
+    lose(number)
+    assert look(bed, young, request_of(1)) == 'qcow2'
+    other_worker(bed)
+
+    assert notes(bed) == {}
+    assert file(bed, young, request_of(1)) == 'qcow2'
+
+
+@pytest.mark.parametrize('part', ['', '/locations'])
+@pytest.mark.parametrize('written', [True, False])
+def test_who_cannot_know_what_is_noted_of_it_is_shown_nothing(
+    bed, young, part, written
+):
+    """Shown the original, another worker could give it raw bytes."""
+    caller = request_of(1)
+
+    def lose():
+        raise rados.TimedOut('no answer', errno=errno.ETIMEDOUT)
+
+    when = {'after': lose} if written else {'before': lose}
+    bed.world.cluster.on('operate_write_op', **when)
+
+    answer = bed.ask(f'/{young}{part}', caller)
+
+    assert (answer.status_int, answer.headers['Retry-After']) == (503, '1')
+    assert len(notes(bed)) == written
+    other_worker(bed)
+    assert look(bed, young, caller) == 'raw'
+    assert file(bed, young, caller) == 'raw'
+
+
+class Broken(Exception):
+    """No error of Ceph's."""
+
+
+def broken(*_args):
+    raise Broken
+
+
+def test_what_has_begun_is_kept_when_the_next_read_cannot_begin(
+    bed, young, monkeypatch
+):
+    """What librados was told to write, it writes."""
+    monkeypatch.setattr(directory, 'begin_header', broken)
+
+    with pytest.raises(Broken):
+        look(bed, young, request_of(1))
+
+    assert len(aio._left) == 1
+
+
+def test_what_has_begun_is_kept_when_it_cannot_begin_in_another_pool(
+    bed, young
+):
+    """The first pool's looks are left, and the error is told."""
+    windows = bed.view._answers._facts.windows
+    other = types.SimpleNamespace(begin=broken)
+    windows['zz'] = other, 0
+
+    with pytest.raises(Broken):
+        bed.view._answers._facts.begin(young, fresh=True)
+
+    assert len(aio._left) == 2, 'names and header'
 
 
 @pytest.mark.parametrize('ago', [0, LONG])
@@ -176,7 +284,7 @@ def test_a_copy_that_goes_meanwhile_leaves_nobody_with_wrong_bytes(bed, ago):
     assert file(bed, image_id, caller) in (shown, 503)
 
 
-def test_a_full_pool_notes_nothing_ahead(bed, young):
+def test_a_full_pool_notes_nothing(bed, young):
     bed.world.fill()
 
     assert look(bed, young, request_of(1)) == 'qcow2'

@@ -18,7 +18,7 @@ from tests.unit.raw_view.test_copies import look
 
 
 @pytest.mark.parametrize(
-    ('configured_timeout', 'expected'), [(-1, 5), (0, 0), (3, 3), (60, 5)]
+    ('configured_timeout', 'expected'), [(-1, 5), (0, 5), (3, 3), (60, 5)]
 )
 def test_no_operation_takes_longer_than_seconds(
     world, chosen, configured_timeout, expected

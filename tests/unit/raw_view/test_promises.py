@@ -335,7 +335,7 @@ def test_a_young_copy_is_noted_once_by_each_worker_and_consumer(bed, caller):
     image_id = bed.image(copied=False)
     bed.commit(image_id)
 
-    assert reads(bed, f'/{image_id}', caller) == 2, 'and one write'
+    assert reads(bed, f'/{image_id}', caller) == 3, 'and one write'
     (written,) = notes(bed).items()
     assert reads(bed, f'/{image_id}', caller) == 2
     other_worker(bed)

@@ -63,22 +63,23 @@ node that died count for ``lease_duration`` more. Must be equal on all nodes.
         'convert_staged',
         default='auto',
         choices=[
-            ('auto', 'beside the upload while three cores are idle'),
+            (
+                'auto',
+                'like always while three cores are idle, else like after',
+            ),
             ('always', 'beside the upload, however busy the node is'),
             ('after', 'as soon as the upload has ended'),
-            ('never', 'read the original back'),
+            ('never', 'read the original back, when it is stored'),
         ],
         help="""
 Convert from the staged file of an import, if that is on this node and one of
-``max_conversions`` is free at once, instead of reading the original back. It
-is inspected and measured beside the upload, and hashed in processor time
-that nobody else wants. The copy is ready sooner, but where cores or OSDs are
-busy the image itself is active later: a little with *after*, and more when
-it is converted beside the upload. Whether cores are idle is told by the load
-of the last minute. The file takes space in the staging directory until it is
-converted, though it has no name any more: at most ``max_conversions`` of
-them. One that waits for its upload to end gives its place up when another
-conversion waits for one.
+``max_conversions`` is free at once, instead of reading the original back. The
+copy is ready sooner. Beside the upload it is ready sooner yet, but where cores
+or OSDs are busy the image itself is active later. Whether cores are idle is
+told by the load of the last minute. The file takes space in the staging
+directory until it is converted, though it has no name any more. One that
+waits for its upload to end gives its place up when another conversion waits
+for one.
 """,
     ),
     cfg.IntOpt(

@@ -139,10 +139,9 @@ def read_omap(
 
     :raises CephUnavailable: librados does not take the order
     """
-    with ceph.translated(), ceph.rados.ReadOpCtx() as operation:
+
+    def order(operation: Any) -> Callable[[], dict[str, bytes]]:
         found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(keys))
-        completion = ioctx.operate_aio_read_op(operation, name)
-    nothing: dict[str, bytes] = {}
-    return Underway(
-        completion, lambda: ceph.entries(found), {errno.ENOENT: nothing}
-    )
+        return lambda: ceph.entries(found)
+
+    return read(ioctx, name, order, {})

@@ -117,8 +117,9 @@ def _pause(before: int, count: int) -> float:
 
 def _projects(found: list[tickets.Seen], state: State) -> list[str]:
     """The project of each that lives and is so far, in order of arrival."""
-    line = sorted(found, key=lambda s: (s.ticket.arrived, s.path))
-    return [s.ticket.project for s in line if s.state is state and s.lives()]
+    those = [seen for seen in found if seen.state is state]
+    line = sorted(those, key=lambda s: (s.ticket.arrived, s.path))
+    return [seen.ticket.project for seen in line if seen.lives()]
 
 
 def _placed(found: list[tickets.Seen], count: int) -> list[str]:

@@ -148,9 +148,10 @@ class Step(task.Task):  # type: ignore[misc]
                         raise exceptions.Cancelled(
                             'The import did not succeed.'
                         )
-                if not _ends(image):
+                ends = _ends(image)
+                if not ends:
                     soon_until = now + _SOON_FOR
-                least = _SOON if _ends(image) and now < soon_until else POLL
+                least = _SOON if ends and now < soon_until else POLL
                 # Others wait for the slot of one that has it.
                 pause = least if self.job.slot else _LOOKING.pause(least)
                 if self.job.stop.wait(pause):

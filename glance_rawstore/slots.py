@@ -46,7 +46,7 @@ def at_once(
         found = tickets.found(directory)
         if _somebody_waits(found):
             return None
-        if len(_placed(found, count)) >= count:
+        if turns.free(count, *map(len, _under_way(found))) <= 0:
             return None
         return tickets.Slot(directory, project, runs=True)
 
@@ -122,14 +122,9 @@ def _projects(found: list[tickets.Seen], state: State) -> list[str]:
     return [seen.ticket.project for seen in line if seen.lives()]
 
 
-def _placed(found: list[tickets.Seen], count: int) -> list[str]:
-    """The project of each that takes a place from those who wait.
-
-    As many as there are slots end beside those that run: they wait for Ceph
-    and for Glance's database, and cores would be idle. Any more take a place.
-    """
-    ending = _projects(found, State.ENDING)
-    return _projects(found, State.RUNNING) + ending[count:]
+def _under_way(found: list[tickets.Seen]) -> tuple[list[str], list[str]]:
+    """The projects of those that run, and of those that end."""
+    return _projects(found, State.RUNNING), _projects(found, State.ENDING)
 
 
 def _look(directory: str, count: int, held: tickets.Slot) -> int:
@@ -142,7 +137,7 @@ def _look(directory: str, count: int, held: tickets.Slot) -> int:
     if not any(seen.path == held.path for seen in found):
         held.restore()
         found = tickets.found(directory)
-    placed = _placed(found, count)
+    running, ending = _under_way(found)
     waiting = {
         seen.path: seen
         for seen in found
@@ -151,8 +146,10 @@ def _look(directory: str, count: int, held: tickets.Slot) -> int:
     }
     ours = waiting[held.path]
     ours.mark(now, ours.ticket.turn)
-    before, free = 0, count - len(placed)
-    line = turns.order((seen.ticket for seen in waiting.values()), placed)
+    before, free = 0, turns.free(count, len(running), len(ending))
+    line = turns.order(
+        (seen.ticket for seen in waiting.values()), running + ending
+    )
     for ticket in line[: line.index(ours.ticket)]:
         # Only those whose turn it would be are worth a look.
         before += before >= free or waiting[ticket.key].lives()

@@ -419,15 +419,16 @@ def test_it_counts_for_whom_the_others_run(queue, tmp_path):
     assert queue.end() == 'b1 a1'
 
 
-def test_it_counts_for_whom_those_end_that_take_a_place(queue, tmp_path):
+def test_it_counts_for_whom_those_end_that_let_others_begin(queue, tmp_path):
     queue.count = 2
     with contextlib.ExitStack() as held:
-        for owner in ('c', 'd', 'a'):
-            ending = slots.slot(str(tmp_path), 2, refuse, owner)
-            held.enter_context(ending).end()
-        with slots.slot(str(tmp_path), 2, refuse, 'e'):
-            queue.join_in('a1')
-            queue.join_in('b1')
+        ends, _runs = [
+            held.enter_context(slots.slot(str(tmp_path), 2, refuse, owner))
+            for owner in 'ac'
+        ]
+        queue.join_in('a1')
+        queue.join_in('b1')
+        ends.end()
         eventually(lambda: queue.had, 'one of them has its turn')
 
     assert queue.end() == 'b1 a1'

@@ -8,13 +8,17 @@ Half of the copies have just become active. For their first minutes it is noted
 in Ceph who is shown them, before he is; and each request of a service is one
 for a server of its own, hence a first look. The others are an hour old: of
 them a service may still be downloading the original, which is looked up.
+
+Beside the time by the clock there is that of the API's own threads: what the
+filter, and Ceph's client as far as it is called, take of a core. The rest of
+the difference is what Ceph's daemons, and its client's own threads, take of
+the cores that they share with the API here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import http.client
 import itertools
 import json
 import statistics
@@ -24,6 +28,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import bed
 from benchmarks import population
+from benchmarks import processes
+from benchmarks.client import Client
 from benchmarks.pipelines import PLAIN
 from benchmarks.pipelines import TwoPipelines
 from tests.cloud import Cloud
@@ -41,6 +47,9 @@ FIRST = {
     f'{SETTLED}, first': (SETTLED, TENANT),
 }
 
+#: What the threads of the API are called that answer requests.
+THREADS = 'uwsgi'
+
 #: Requests of each kind to each pipeline, of which the median counts; parts
 #: of them that are compared by themselves; and requests before all of them.
 REQUESTS = {YOUNG: 300, SETTLED: 300, LIST: 15}
@@ -49,9 +58,6 @@ WARM_UP = {YOUNG: 20, SETTLED: 20, LIST: 2}
 
 #: How old the settled copies are, in seconds.
 HOUR = 3600.0
-
-#: In seconds, for one answer.
-TIMEOUT = 60
 
 # Glance's defaults, which tell nobody of locations.
 _OPTIONS = {
@@ -102,40 +108,17 @@ def _ratio(above: tuple[float, ...], below: tuple[float, ...]) -> float:
     return statistics.median(above) / statistics.median(below)
 
 
-class Client:
-    """Asks one of two pipelines, and reads all of the answer.
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What one request got, and what that took.
 
-    :param root: what all paths begin with
+    :param seconds: by the clock
+    :param cpu: of the API's own threads, in seconds of a core
     """
 
-    def __init__(
-        self, port: int, headers: Mapping[str, str], root: str = ''
-    ) -> None:
-        self._port = port
-        self._headers = dict(headers)
-        self._root = root
-
-    def get(
-        self, path: str, more: Mapping[str, str] | None = None
-    ) -> tuple[float, bytes]:
-        """Get something; return how many seconds that took, and what it is.
-
-        :param more: headers of this request
-        :raises ProcessError: it is refused
-        """
-        connection = http.client.HTTPConnection(
-            '127.0.0.1', self._port, timeout=TIMEOUT
-        )
-        with contextlib.closing(connection):
-            headers = {**self._headers, **(more or {})}
-            start = time.perf_counter()
-            connection.request('GET', self._root + path, headers=headers)
-            response = connection.getresponse()
-            body = response.read()
-            taken = time.perf_counter() - start
-        if response.status != 200:
-            raise ProcessError(f'GET {path}: {response.status} {body!r}')
-        return taken, body
+    seconds: float
+    cpu: float
+    body: bytes
 
 
 def measure(stage: bed.Bed, say: Callable[[str], None]) -> list[Latency]:
@@ -167,13 +150,12 @@ def measure(stage: bed.Bed, say: Callable[[str], None]) -> list[Latency]:
 def _rows(cloud: Cloud, ids: Mapping[str, list[str]]) -> Iterator[Latency]:
     for name, (what, who) in FIRST.items():
         pairs = _Pairs(what, who, cloud, ids[what])
-        yield dataclasses.replace(
-            pairs.timed(len(ids[what])), what=name, usual=False
-        )
+        by_clock, _ = pairs.timed(len(ids[what]))
+        yield dataclasses.replace(by_clock, what=name, usual=False)
     for what, who in itertools.product(REQUESTS, (TENANT, SERVICE)):
         pairs = _Pairs(what, who, cloud, ids[what])
         pairs.check(WARM_UP[what])
-        yield pairs.timed(REQUESTS[what])
+        yield from pairs.timed(REQUESTS[what])
 
 
 class _Pairs:
@@ -190,20 +172,33 @@ class _Pairs:
         self._clients = [
             Client(cloud.port, headers, root) for root in ('', PLAIN)
         ]
+        self._pids = cloud.api_pids()
         every = f'/v2/images?limit={population.IMAGES}'
         paths = [f'/v2/images/{image_id}' for image_id in ids] or [every]
         self._paths = itertools.cycle(paths)
 
-    def _get(self, path: str, first: int) -> list[tuple[float, bytes]]:
+    def _get(self, path: str, first: int) -> list[Answer]:
         """Ask both; return their answers in the order of the pipelines."""
         # as Nova has it, one for each server
         server = {'X-OpenStack-Request-ID': f'req-{uuid.uuid4()}'}
         more = server if self._who == SERVICE else {}
         found = {
-            index: self._clients[index].get(path, more)
+            index: self._answer(index, path, more)
             for index in (first, 1 - first)
         }
         return [found[0], found[1]]
+
+    def _answer(
+        self, index: int, path: str, more: Mapping[str, str]
+    ) -> Answer:
+        before = self._cpu()
+        seconds, body = self._clients[index].get(path, more)
+        return Answer(seconds, self._cpu() - before, body)
+
+    def _cpu(self) -> float:
+        return sum(
+            processes.cpu_of_threads(pid, THREADS) for pid in self._pids
+        )
 
     def check(self, number: int) -> None:
         """Ask so often, and make sure that the answers are what they must.
@@ -211,19 +206,30 @@ class _Pairs:
         :raises ProcessError: they are not
         """
         for _ in range(number):
-            (_, with_filter), (_, without) = self._get(next(self._paths), 0)
-            _check(self._what, self._who, with_filter, without)
+            answers = self._get(next(self._paths), 0)
+            _check(self._what, self._who, *(found.body for found in answers))
 
-    def timed(self, number: int) -> Latency:
-        """Ask so often."""
+    def timed(self, number: int) -> tuple[Latency, Latency]:
+        """Ask so often; return the times by the clock, and of a core."""
         answers = [
             self._get(next(self._paths), 1 - turn % 2)
             for turn in range(number)
         ]
-        with_filter, without = (
-            tuple(pair[index][0] for pair in answers) for index in (0, 1)
+        with_filter, without = zip(*answers, strict=True)
+        by_clock = Latency(
+            self._what,
+            self._who,
+            tuple(answer.seconds for answer in with_filter),
+            tuple(answer.seconds for answer in without),
         )
-        return Latency(self._what, self._who, with_filter, without)
+        cpu = Latency(
+            f'CPU: {self._what}',
+            self._who,
+            tuple(answer.cpu for answer in with_filter),
+            tuple(answer.cpu for answer in without),
+            usual=False,
+        )
+        return by_clock, cpu
 
 
 def _tokens(cloud: Cloud, who: str) -> dict[str, str]:

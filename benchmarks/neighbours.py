@@ -22,7 +22,6 @@ from benchmarks import bed
 from benchmarks import cores
 from benchmarks import images
 from benchmarks import imports
-from benchmarks import latency
 from benchmarks import parts
 from benchmarks import plain_writes
 from benchmarks.beside import IMAGE
@@ -31,6 +30,7 @@ from benchmarks.beside import Asked
 from benchmarks.beside import Beside
 from benchmarks.beside import none
 from benchmarks.beside import report
+from benchmarks.client import Client
 from benchmarks.comparisons import Comparison
 from tests.cloud import Cloud
 from tests.cloud import imaging
@@ -64,7 +64,7 @@ def ours(_options: argparse.Namespace) -> Sequence[str]:
 class Asking:
     """Asks one Glance, in turn for all that is asked for."""
 
-    client: latency.Client
+    client: Client
     paths: dict[str, str]
 
     def batch(self, into: Asked) -> None:
@@ -180,7 +180,7 @@ def _asking(cloud: Cloud) -> Asking:
     ids = [imaging.create(client, name=f'{n}') for n in range(LISTED)]
     token = cloud.keystone.session(imports.TENANT).get_token()
     return Asking(
-        latency.Client(cloud.port, {'X-Auth-Token': str(token)}),
+        Client(cloud.port, {'X-Auth-Token': str(token)}),
         {
             IMAGE: f'/v2/images/{ids[0]}',
             LIST: f'/v2/images?limit={LISTED}',

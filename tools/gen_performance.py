@@ -153,6 +153,17 @@ def shares(result: Result) -> str:
     return table(['seconds', *images], lines) + '\n' + where(result)
 
 
+def view(result: Result) -> str:
+    """Medians with the filter and without it."""
+    rows = []
+    for what, taken in result['latency_seconds'].items():
+        both = [taken[which]['median'] for which in ('with', 'without')]
+        shown = [f'{seconds * 1000:.1f}' for seconds in both]
+        rows.append([what, *shown, f'{both[0] / both[1]:.2f}'])
+    headings = ['median milliseconds', 'raw view', 'none', 'ratio']
+    return table(headings, rows) + '\n' + where(result)
+
+
 def _value(value: float, unit: str) -> str:
     return f'{value / _MIB:.1f} MiB' if unit == 'bytes' else f'{value:.3f}'
 
@@ -172,6 +183,7 @@ WRITERS = {
     'memory': measured,
     'stored': measured,
     'shares': shares,
+    'view': view,
 }
 
 

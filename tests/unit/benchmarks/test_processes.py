@@ -33,3 +33,14 @@ def test_who_is_gone_has_used_nothing():
     gone = subprocess.Popen(['true'])
     gone.wait()
     assert processes.cpu(gone.pid) == 0
+
+
+def test_threads_are_counted_by_their_name():
+    name = processes.name(os.getpid())
+    before = processes.cpu_of_threads(os.getpid(), name)
+    until = time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    used = processes.cpu_of_threads(os.getpid(), name) - before
+    assert used == pytest.approx(0.05, abs=0.02)
+    assert processes.cpu_of_threads(os.getpid(), 'another') == 0

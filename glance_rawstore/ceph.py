@@ -50,24 +50,40 @@ class Settings:
     timeout: int = -1
 
 
-def _client(settings: Settings) -> Any:
+@contextlib.contextmanager
+def _client(settings: Settings) -> Iterator[Any]:
+    """A client that is still to be connected.
+
+    Shut down at the end in any case: even of one that could not connect,
+    librados leaves 4 threads and 9 descriptors (seen on 16.2).
+    """
     if rados is None:
         raise exceptions.BadSetup(
             'The rados and rbd Python modules are missing; install the '
             "distribution's python3-rados and python3-rbd."
         )
-    client = rados.Rados(
-        conffile=settings.conf_file, rados_id=settings.user or None
-    )
-    if settings.timeout >= 0:
-        for option in (
-            'rados_osd_op_timeout',
-            'rados_mon_op_timeout',
-            'client_mount_timeout',
-        ):
-            client.conf_set(option, str(settings.timeout))
-        _look_for_restarts(client, settings.timeout)
-    return client
+    with translated():
+        client = rados.Rados(
+            conffile=settings.conf_file, rados_id=settings.user or None
+        )
+    try:
+        with translated():
+            _limit_waiting(client, settings.timeout)
+        yield client
+    finally:
+        client.shutdown()
+
+
+def _limit_waiting(client: Any, timeout: int) -> None:
+    if timeout < 0:
+        return
+    for option in (
+        'rados_osd_op_timeout',
+        'rados_mon_op_timeout',
+        'client_mount_timeout',
+    ):
+        client.conf_set(option, str(timeout))
+    _look_for_restarts(client, timeout)
 
 
 def _look_for_restarts(client: Any, timeout: int) -> None:
@@ -93,18 +109,14 @@ def connect(settings: Settings) -> Iterator[tuple[Any, Any]]:
     :returns: context manager of (``rados.Rados``, ``rados.Ioctx``)
     :raises CephUnavailable: the cluster or the pool cannot be reached
     """
-    with translated():
-        client = _client(settings)
-        client.connect()
-    try:
+    with _client(settings) as client:
         with translated():
+            client.connect()
             ioctx = client.open_ioctx(settings.pool)
         try:
             yield client, ioctx
         finally:
             ioctx.close()
-    finally:
-        client.shutdown()
 
 
 def fsid(settings: Settings) -> str:
@@ -112,16 +124,12 @@ def fsid(settings: Settings) -> str:
 
     :raises CephUnavailable: the cluster cannot be reached
     """
-    with translated():
-        client = _client(settings)
+    with _client(settings) as client, translated():
         configured = client.conf_get('fsid')
         if configured and set(configured) - set('0-'):
             return str(configured)
         client.connect()
-        try:
-            return str(client.get_fsid())
-        finally:
-            client.shutdown()
+        return str(client.get_fsid())
 
 
 def read_omap(ioctx: Any, name: str, keys: Iterable[str]) -> dict[str, bytes]:
@@ -156,13 +164,13 @@ def change_omap(
     ioctx: Any,
     name: str,
     before: Mapping[str, str],
-    after: Mapping[str, bytes],
+    after: Mapping[str, bytes | None],
     create: bool = False,
 ) -> bool:
     """Set keys of an omap, all or none, if others are what they were.
 
     :param before: what is compared; as empty where there is no such key
-    :param after: what is set
+    :param after: what is set; what is None is removed
     :param create: the object, if there is none
     :returns: whether they were set
     :raises NotFound: there is no such object
@@ -174,7 +182,11 @@ def change_omap(
             operation.new(rados.LIBRADOS_CREATE_IDEMPOTENT)
         for key, value in before.items():
             operation.omap_cmp(key, value)
-        ioctx.set_omap(operation, tuple(after), tuple(after.values()))
+        new = {k: value for k, value in after.items() if value is not None}
+        if new:
+            ioctx.set_omap(operation, tuple(new), tuple(new.values()))
+        if gone := tuple(after.keys() - new.keys()):
+            ioctx.remove_omap_keys(operation, gone)
         try:
             ioctx.operate_write_op(operation, name)
         except rados.Error as exc:

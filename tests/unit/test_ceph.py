@@ -88,6 +88,63 @@ def test_a_cluster_that_does_not_answer_is_told_as_such(world):
         pass
 
 
+@pytest.fixture
+def clients(monkeypatch):
+    """Those that were made, each with whether it was shut down."""
+    made = {}
+    init = ceph.rados.Rados.__init__
+
+    def noted(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        made[self] = False
+
+    monkeypatch.setattr(ceph.rados.Rados, '__init__', noted)
+    monkeypatch.setattr(
+        ceph.rados.Rados, 'shutdown', lambda self: made.update({self: True})
+    )
+    return made
+
+
+def test_a_client_that_cannot_connect_is_shut_down(world, clients):
+    """Librados leaves it its threads and descriptors otherwise."""
+    world.cluster.away = True
+
+    with pytest.raises(exceptions.RawStoreError), ceph.connect(world.settings):
+        pass
+    with pytest.raises(exceptions.RawStoreError):
+        ceph.fsid(world.settings)
+
+    assert list(clients.values()) == [True, True]
+
+
+def test_a_client_that_only_reads_the_configuration_is_shut_down(
+    world, clients, monkeypatch
+):
+    monkeypatch.setattr(ceph.rados.Rados, 'conf_get', lambda *_: 'abc-1')
+
+    ceph.fsid(world.settings)
+
+    assert list(clients.values()) == [True]
+
+
+def test_a_client_that_cannot_be_set_up_is_shut_down(
+    world, clients, monkeypatch
+):
+    def refuses(_self, name, _value):
+        raise bindings.rados_error(errno.EINVAL, name)
+
+    monkeypatch.setattr(ceph.rados.Rados, 'conf_set', refuses)
+    settings = ceph.Settings(world.settings.conf_file, None, 'images_raw', 5)
+
+    with (
+        pytest.raises(exceptions.CephUnavailable),
+        ceph.connect(settings),
+    ):
+        pass
+
+    assert list(clients.values()) == [True]
+
+
 @pytest.mark.parametrize(
     ('timeout', 'expected'),
     [(-1, None), (0, '0'), (7, '7')],

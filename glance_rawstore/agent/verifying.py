@@ -133,8 +133,8 @@ class Verifying:
     ) -> Exception | None:
         """Why to stop: somebody deletes the image, or its copy."""
         original.note_readers()
-        if job.catalog.image(job.image_id) is None:
-            return exceptions.ImageDeleted()
+        if (deleted := job.deleted()) is not None:
+            return deleted
         if self._pool.status(job.image_id) is not Status.ACTIVE:
             return exceptions.NotFound('The copy was deleted meanwhile.')
         return None

@@ -181,15 +181,13 @@ class Convert(Step):
 
     def _stop(self, original: originals.Original) -> Exception | None:
         """Why a running conversion shall stop, besides what the copy says."""
+        # Also when it stops: one may have begun to read just now, and is to
+        # be fenced. Not knowing is no reason to stop, here as elsewhere.
+        with contextlib.suppress(exceptions.RawStoreError):
+            original.note_readers()
         if self.job.stop.is_set():
-            # One may have begun to read just now, and is to be fenced.
-            with contextlib.suppress(exceptions.RawStoreError):
-                original.note_readers()
             return exceptions.Interrupted()
-        original.note_readers()
-        if self.job.catalog.image(self.job.image_id) is None:
-            return exceptions.ImageDeleted()
-        return None
+        return self.job.deleted()
 
 
 @contextlib.contextmanager

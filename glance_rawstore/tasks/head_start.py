@@ -180,9 +180,7 @@ class HeadStart:
     def _why_stop(self, job: Job) -> Exception | None:
         if self._stopped.is_set() or job.stop.is_set() or self._error:
             return exceptions.Interrupted()
-        if job.catalog.image(job.image_id) is None:
-            return exceptions.ImageDeleted()
-        return None
+        return job.deleted()
 
     def _hash(self, job: Job, image: Image) -> None:
         limits = job.options.limits(self._staged.size)

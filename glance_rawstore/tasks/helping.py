@@ -164,10 +164,7 @@ def _why_stop(
         return exceptions.Interrupted()
     if wanted() or _wanted_by_cluster(job):
         return GivesWay()
-    why = resuming.lost(job.raw_pool, job.image_id, ours)
-    if why is None and job.catalog.image(job.image_id) is None:
-        return exceptions.ImageDeleted()
-    return why
+    return resuming.lost(job.raw_pool, job.image_id, ours) or job.deleted()
 
 
 def _wanted_by_cluster(job: Job) -> bool:

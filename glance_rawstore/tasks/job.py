@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore import tickets
 from glance_rawstore.catalog import Catalog
+from glance_rawstore.catalog import Image
 from glance_rawstore.catalog import Requester
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.options import Options
@@ -20,6 +22,7 @@ from glance_rawstore.options import Options
 if TYPE_CHECKING:
     from glance_rawstore.tasks.head_start import HeadStart
 
+LOG = logging.getLogger(__name__)
 
 #: Seconds between two looks at whether the image is still there: at least so
 #: many, and as many waits. Each takes 2 ms of a core.
@@ -78,8 +81,29 @@ class Job:
         if time.monotonic() - self.looked_at < max(_LOOK, _WAITS * seconds):
             return
         self.looked_at = time.monotonic()
-        if self.catalog.image(self.image_id) is None:
+        self.look()
+
+    def look(self) -> Image | None:
+        """The image; None while the database does not answer.
+
+        :raises ImageDeleted: it is gone
+        """
+        try:
+            image = self.catalog.image(self.image_id)
+        except Exception as exc:
+            LOG.warning('Image %s cannot be seen: %s', self.image_id, exc)
+            return None
+        if image is None:
             raise exceptions.ImageDeleted()
+        return image
+
+    def deleted(self) -> Exception | None:
+        """A reason to stop, once the image is gone. Not knowing is none."""
+        try:
+            self.look()
+        except exceptions.ImageDeleted as exc:
+            return exc
+        return None
 
     def hands_over(self, why: Exception) -> bool:
         """Whether somebody goes on with what is left as it is.

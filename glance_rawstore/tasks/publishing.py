@@ -18,6 +18,7 @@ from glance_rawstore.tasks import trying
 from glance_rawstore.tasks.step import POLL
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import insist
+from glance_rawstore.tasks.step import persist
 from glance_rawstore.tasks.step import put_location
 from glance_rawstore.tasks.step import reason
 
@@ -87,13 +88,16 @@ class Publish(Step):
         wait = self.waiting(
             task_id, progress.Elapsed('Waiting for another import to end')
         )
-        while True:
+
+        def put() -> None:
             put_location(self.job, url, states.Status.ACTIVE, weight)
-            image = self.job.catalog.image(self.job.image_id)
-            if image is None:
-                raise exceptions.ImageDeleted()
-            if image.import_task is None:
-                put_location(self.job, url, states.Status.ACTIVE, weight)
+
+        while True:
+            # The copy is there, and may have taken hours.
+            persist(put)
+            image = self.job.look()
+            if image is not None and image.import_task is None:
+                persist(put)
                 return
             wait(POLL)
 

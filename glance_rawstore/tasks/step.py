@@ -13,6 +13,7 @@ from taskflow import task
 from taskflow.types import failure
 
 from glance_rawstore import exceptions
+from glance_rawstore import periodic
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
@@ -34,7 +35,7 @@ _LONGEST = 2.0
 #: Seconds between two messages of a task that waits, and until the first.
 ALIVE = 10.0
 FIRST = 2.0
-#: Seconds for which an undo goes on trying while Ceph is away.
+#: Seconds for which it is gone on trying while Ceph is away.
 _INSIST_FOR = 3600.0
 #: Seconds after which Ceph drops the watch of a dead client, and some more.
 WATCH_TIMEOUT = 45.0
@@ -42,10 +43,10 @@ WATCH_TIMEOUT = 45.0
 _MISTAKES = (AttributeError, KeyError, TypeError, ValueError)
 
 
-def insist(action: Callable[[], Any]) -> None:
+def persist(action: Callable[[], Any]) -> None:
     """Do something, again and again while Ceph or the database is away.
 
-    Never raises: taskflow undoes no earlier step when one undo raises.
+    :raises Exception: it is away for too long, or trying again mends nothing
     """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_not_exception_type(_MISTAKES),
@@ -54,8 +55,16 @@ def insist(action: Callable[[], Any]) -> None:
         before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
         reraise=True,
     )
+    retrying(action)
+
+
+def insist(action: Callable[[], Any]) -> None:
+    """The same, of what undoes something.
+
+    Never raises: taskflow undoes no earlier step when one undo raises.
+    """
     try:
-        retrying(action)
+        persist(action)
     except Exception:
         LOG.exception('A step of a conversion could not be finished')
 
@@ -139,7 +148,7 @@ class Step(task.Task):  # type: ignore[misc]
         with _LOOKING.one_more():
             soon_until = time.monotonic() + _SOON_FOR
             while True:
-                image = self._look()
+                image = self.job.look()
                 now = time.monotonic()
                 if image is not None:
                     if image.status == 'active' and reached(image):
@@ -170,17 +179,6 @@ class Step(task.Task):  # type: ignore[misc]
             lambda now: now.import_task is None or now.import_task != lock
         )
 
-    def _look(self) -> Image | None:
-        """The image; None when the database does not answer."""
-        try:
-            image = self.job.catalog.image(self.job.image_id)
-        except Exception as exc:
-            LOG.warning('Waiting for an import, cannot see it: %s', exc)
-            return None
-        if image is None:
-            raise exceptions.ImageDeleted()
-        return image
-
     def telling(
         self, task_id: str, text: Callable[[], str]
     ) -> contextlib.AbstractContextManager[None]:
@@ -208,7 +206,9 @@ class Step(task.Task):  # type: ignore[misc]
             self.job.wait(seconds)
             if time.monotonic() >= due:
                 due = time.monotonic() + interval()
-                self.job.catalog.report(task_id, text())
+                periodic.attempt(
+                    lambda: self.job.catalog.report(task_id, text())
+                )
 
         return wait
 

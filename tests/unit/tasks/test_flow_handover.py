@@ -9,8 +9,10 @@ from glance_rawstore import attempts
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import resuming
+from glance_rawstore import slots
 from glance_rawstore import tickets
 from glance_rawstore.tasks import flow
+from glance_rawstore.tasks import step
 from tests.contract.world import DATA
 from tests.contract.world import MIB
 from tests.contract.world import SIZE
@@ -122,6 +124,79 @@ def test_a_worker_that_has_done_a_slice_may_be_killed(work):
 
     assert counted[0].count == 1
     assert counted[1:] == [None]
+
+
+class Away:
+    """A database that is away for a while.
+
+    :ivar asked: how often it was asked meanwhile
+    """
+
+    def __init__(self, work, times):
+        self._work = work
+        self._times = times
+        self.asked = 0
+        work.catalog.looked = self
+
+    def __call__(self):
+        self.asked += 1
+        if self.asked > self._times:
+            self._work.catalog.looked = lambda: None
+            return
+        raise OSError('The database is away.')
+
+
+def test_it_converts_on_while_the_database_is_away(work):
+    """Between two slices as well, where it asks whether to go on."""
+    away = []
+    work.converter.during = lambda _calls: away.append(Away(work, 2))
+
+    assert work.run().status == 'success'
+    assert len(work.converter.windows) == 2
+    assert all(each.asked >= 2 for each in away)
+
+
+def test_a_copy_is_kept_though_the_database_is_away_when_it_is_there(
+    work, monkeypatch
+):
+    """Hours of work would be undone otherwise."""
+    naps, put = [], work.catalog.put_location
+
+    def away(image_id, url, metadata):
+        if metadata['status'] == 'active' and len(naps) < 2:
+            raise OSError('The database is away.')
+        put(image_id, url, metadata)
+
+    monkeypatch.setattr('time.sleep', naps.append)
+    work.catalog.put_location = away
+
+    assert work.run().status == 'success'
+    assert work.location()['status'] == 'active'
+    assert len(work.converter.windows) == 2, 'nothing was made twice'
+    assert len(naps) == 2
+
+
+def test_who_waits_for_a_slot_waits_while_the_database_is_away(
+    work, monkeypatch
+):
+    monkeypatch.setattr(step, 'FIRST', 0.0)
+    monkeypatch.setattr(step, 'ALIVE', 0.0)
+    scratch = work.options.scratch_dir
+    others, told = [slots.at_once(scratch, 1)], []
+
+    def away(*_args):
+        told.append(1)
+        if len(told) > 2:
+            for other in others:
+                other.close()
+            work.catalog.report = report
+        raise OSError('The database is away.')
+
+    report, work.catalog.report = work.catalog.report, away
+    work.catalog.looked = Away(work, 5)
+
+    assert work.run().status == 'success'
+    assert len(told) == 3
 
 
 def test_without_an_agent_all_is_undone(work):

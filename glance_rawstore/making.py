@@ -93,7 +93,9 @@ def reserve(
     try:
         resuming.claim(pool, image_id, rbd_id, taken)
     except BaseException:
-        pool.discard(image_id, rbd_id)
-        part.release()
+        try:
+            pool.discard(image_id, rbd_id)
+        finally:
+            part.release()  # or it would be renewed for ever
         raise
     return part

@@ -5,6 +5,7 @@ For a few entries, by image. The object is there from the first entry on, and
 stays: a full pool has no room for a new one.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -123,11 +124,23 @@ class Table:
     ) -> int:
         """Remove the entries of which it is so; how many these were.
 
+        One that somebody writes anew meanwhile stays.
+
         :param unwanted: asked of each key and value
         :raises CephUnavailable: the cluster does not answer
         """
-        entries = self.read_all(ioctx).items()
-        found = [key for key, value in entries if unwanted(key, value)]
-        for key in found:
-            self.remove(ioctx, key)
-        return len(found)
+        return sum(
+            self._remove_unchanged(ioctx, key, value)
+            for key, value in self.read_all(ioctx).items()
+            if unwanted(key, value)
+        )
+
+    def _remove_unchanged(self, ioctx: Any, key: str, value: bytes) -> bool:
+        """Remove an entry, unless it was written anew since it was read."""
+        try:
+            before = {key: value.decode()}
+        except UnicodeDecodeError:  # which nothing of ours writes
+            before = {}
+        with contextlib.suppress(exceptions.NotFound):
+            return ceph.change_omap(ioctx, self.name, before, {key: None})
+        return False

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Help with large copies that others make, as long as there is time for it."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -109,12 +110,12 @@ class Helpers:
             name=f'rawstore-helper-{image_id}',
             daemon=True,
         )
-        with self._lock:
-            if self._stop.is_set():
-                slot.close()
-                return
-            self._threads[rbd_id] = thread
-        thread.start()
+        with self._lock, contextlib.ExitStack() as unless_started:
+            unless_started.callback(slot.close)
+            if not self._stop.is_set():
+                thread.start()  # which may fail
+                self._threads[rbd_id] = thread
+                unless_started.pop_all()
 
     def _run(self, image_id: str, rbd_id: str, slot: tickets.Slot) -> None:
         pause = _LATER

@@ -21,16 +21,26 @@ LOG = logging.getLogger(__name__)
 def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
     """Hold the staged file and a slot, if both are at hand.
 
-    Within the import, so it waits for nothing.
+    Within the import, so it waits for nothing; and raises nothing, since the
+    copy can be made without it.
 
     :param uri: of the staged file
     :param project: that owns the image
     """
+    try:
+        return _take(job, uri, project)
+    except Exception:
+        LOG.exception('Image %s is converted when it is stored', job.image_id)
+        return None
+
+
+def _take(job: Job, uri: str | None, project: str) -> HeadStart | None:
     options = job.options
     if job.catalog.hashing_algorithm not in convert.HASHES:
         return None
     if options.staged == 'never':
         return None
+    beside = staged.beside(options.staged, *staged.load())
     slot = slots.at_once(options.scratch_dir, options.max_conversions, project)
     if slot is None:
         return None
@@ -40,10 +50,7 @@ def take(job: Job, uri: str | None, project: str = '') -> HeadStart | None:
     finally:
         if held is None:
             slot.close()
-    if held is None:
-        return None
-    beside = staged.beside(options.staged, *staged.load())
-    return HeadStart(held, slot, beside)
+    return None if held is None else HeadStart(held, slot, beside)
 
 
 class ConvertStaged(Step):

@@ -68,8 +68,8 @@ class Jobs:
                 # Here, not on import: under uWSGI a worker is forked first.
                 atexit.register(self.stop)
                 self._registered = True
+            thread.start()  # which may fail
             self._threads.add(thread)
-        thread.start()
 
     def _run(self, job: Job) -> None:
         try:

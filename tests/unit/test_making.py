@@ -7,6 +7,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import making
 from glance_rawstore import raw_pool
+from glance_rawstore import resuming
 from glance_rawstore.options import Options
 from tests.contract.lease import dies
 from tests.contract.world import SIZE
@@ -109,6 +110,22 @@ class TestReserve:
             making.reserve(world.pool, ID, OPTIONS)
 
         assert world.names() == world.trash() == []
+
+    def test_the_lease_is_given_up_though_nothing_can_be_undone(
+        self, world, monkeypatch
+    ):
+        """Nobody else could ever make the copy, while its holder lives."""
+
+        def away(*_args):
+            raise exceptions.CephUnavailable()
+
+        monkeypatch.setattr(resuming, 'claim', away)
+        monkeypatch.setattr(raw_pool.RawPool, 'discard', away)
+
+        with pytest.raises(exceptions.CephUnavailable):
+            making.reserve(world.pool, ID, OPTIONS)
+
+        assert not lease.held(world.pool.ioctx, world.part_id(ID))
 
     def test_who_is_slow_does_not_destroy_what_another_began(
         self, world, leases

@@ -292,6 +292,26 @@ class TestHelpers:
         eventually(lambda: FREE not in made.states, 'they have helped')
         assert len(work.converter.windows) == 3
 
+    def test_a_slot_is_given_back_where_no_thread_can_be_started(
+        self, node, made, monkeypatch
+    ):
+        scratch, count = node.options.scratch_dir, node.options.max_conversions
+        helpers = Helpers(node)
+
+        def refused(_self):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as limited:
+            limited.setattr(threading.Thread, 'start', refused)
+            with pytest.raises(RuntimeError):
+                helpers.offer(crew.offered(made.pool.ioctx))
+        helpers.join(10)
+
+        taken = [slots.at_once(scratch, count) for _ in range(count)]
+        assert all(taken)
+        for slot in taken:
+            slot.close()
+
     def test_the_last_slot_is_kept_for_imports(self, node, made):
         for staged, left in (('always', TAKEN), ('never', None)):
             options = dataclasses.replace(

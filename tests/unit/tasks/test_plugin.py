@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The import plugin: it looks, starts a thread, and harms no import."""
 
+import os
 import tempfile
 import threading
 import types
@@ -118,6 +119,35 @@ def test_it_is_not_held_where_the_import_makes_the_copy_itself(
     imported(staged, ['ceph', 'raw'])
 
     assert started[0].head_start is None
+
+
+def test_an_image_is_converted_though_its_staged_file_cannot_be(
+    started, staged, work, tmp_path, caplog
+):
+    """The usual way, which tells the tenant what is wrong."""
+    (tmp_path / f'glance-rawstore-{os.geteuid()}').touch()
+
+    imported(staged)
+
+    (job,) = started
+    assert job.head_start is None
+    assert 'when it is stored' in caplog.text
+
+
+def test_jobs_are_waited_for_though_one_could_not_be_started(
+    work, monkeypatch
+):
+    jobs = plugin.Jobs()
+
+    def refused(_self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, 'start', refused)
+        with pytest.raises(RuntimeError):
+            jobs.start(work.job())
+
+    jobs.stop()
 
 
 def test_it_is_let_go_when_no_thread_can_be_started(

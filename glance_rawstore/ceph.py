@@ -62,7 +62,8 @@ def _client(settings: Settings) -> Iterator[Any]:
             'The rados and rbd Python modules are missing; install the '
             "distribution's python3-rados and python3-rbd."
         )
-    with translated():
+    conf_file = settings.conf_file or 'ceph.conf'
+    with reaching(f'{conf_file}: see rbd_store_ceph_conf'):
         client = rados.Rados(
             conffile=settings.conf_file, rados_id=settings.user or None
         )
@@ -103,6 +104,31 @@ def _look_for_restarts(client: Any, timeout: int) -> None:
 
 
 @contextlib.contextmanager
+def reaching(missing: str) -> Iterator[None]:
+    """Reach the cluster: what is not found while we do is not a copy.
+
+    :param missing: what there is none of then
+    :raises CephUnavailable: whatever the bindings raise
+    """
+    if rados is None:
+        yield
+        return
+    try:
+        yield
+    except rados.Error as exc:
+        absent = isinstance(exc, rados.ObjectNotFound)
+        detail = f'there is no {missing}' if absent else str(exc)
+        LOG.info('Ceph cannot be reached: %s', detail)
+        raise exceptions.CephUnavailable(detail=detail) from exc
+
+
+def _connect(client: Any, settings: Settings) -> None:
+    user = f'client.{settings.user or "admin"}'
+    with reaching(f'key of {user}: see rbd_store_user'):
+        client.connect()
+
+
+@contextlib.contextmanager
 def connect(settings: Settings) -> Iterator[tuple[Any, Any]]:
     """Connect to a cluster and open the pool.
 
@@ -110,8 +136,8 @@ def connect(settings: Settings) -> Iterator[tuple[Any, Any]]:
     :raises CephUnavailable: the cluster or the pool cannot be reached
     """
     with _client(settings) as client:
-        with translated():
-            client.connect()
+        _connect(client, settings)
+        with reaching(f'pool {settings.pool}: see rbd_store_pool'):
             ioctx = client.open_ioctx(settings.pool)
         try:
             yield client, ioctx
@@ -128,7 +154,7 @@ def fsid(settings: Settings) -> str:
         configured = client.conf_get('fsid')
         if configured and set(configured) - set('0-'):
             return str(configured)
-        client.connect()
+        _connect(client, settings)
         return str(client.get_fsid())
 
 
@@ -216,8 +242,9 @@ def error(number: int) -> exceptions.RawStoreError:
         return exceptions.NotFound()
     if number in _FULL:
         return exceptions.NoSpace()
-    LOG.info('Ceph refused an operation: %s', os.strerror(number))
-    return exceptions.CephUnavailable()
+    said = os.strerror(number)
+    LOG.info('Ceph refused an operation: %s', said)
+    return exceptions.CephUnavailable(detail=said)
 
 
 def _translate(exc: Any) -> exceptions.RawStoreError:
@@ -231,4 +258,4 @@ def _translate(exc: Any) -> exceptions.RawStoreError:
         'Ceph refused an operation: %s',
         exc,
     )
-    return exceptions.CephUnavailable()
+    return exceptions.CephUnavailable(detail=str(exc))

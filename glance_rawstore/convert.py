@@ -211,7 +211,7 @@ def _run(
             on_completion=watch.finish,
         )
     except processutils.ProcessExecutionError as exc:
-        raise watch.why() or _failed(command[0], exc) from exc
+        raise watch.why() or _failed(command, exc) from exc
     except OSError as exc:
         LOG.error('%s cannot be started: %s', command[0], exc)
         raise exceptions.ConversionFailed(
@@ -235,12 +235,13 @@ def _data(measured: dict[str, Any], size: int) -> int:
 
 
 def _failed(
-    program: str,
+    command: tuple[str, ...],
     exc: processutils.ProcessExecutionError,
 ) -> exceptions.ConversionFailed:
     """Put a child's failure into a sentence; the details go to the log."""
     code, stderr = exc.exit_code, str(exc.stderr)
-    LOG.warning('%s ended with %s: %s', program, code, stderr.strip()[-2000:])
+    said = stderr.strip()[-2000:]
+    LOG.warning('%s ended with %s: %s', command[0], code, said)
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
         return exceptions.NoSpace()
     if code in _NOT_STARTED or stderr.startswith(_WRAPPERS):
@@ -261,6 +262,7 @@ def _failed(
         return exceptions.ConversionFailed(
             'The conversion needed more memory than is allowed.'
         )
-    return exceptions.ConversionFailed(
-        'The image could not be converted; its data may be damaged.'
-    )
+    what = 'The image could not be converted; its data may be damaged.'
+    if command[1] == 'compare':
+        what = 'The copy and its original could not be compared.'
+    return exceptions.ConversionFailed(what, said.rpartition('\n')[2])

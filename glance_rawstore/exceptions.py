@@ -28,7 +28,8 @@
     `-- Declined                the operator was asked and said no
 
 The text of every one is a sentence that may be shown to a tenant: it names
-no host, pool, path or URL.  Details for operators go to the log.
+no host, pool, path or URL.  What is for operators alone, such as Ceph's own
+words, is its ``detail``, which logs and the command line tell as well.
 """
 
 
@@ -36,13 +37,20 @@ class RawStoreError(Exception):
     """Root of the tree. ``exit_code`` is what the command line returns.
 
     :param message: sentence for the tenant; the class's own if there is none
+    :param detail: for operators: what was tried, and what was said to it
     """
 
     exit_code = 1
     sentence = 'The raw copy failed.'
 
-    def __init__(self, message: str = '') -> None:
+    def __init__(self, message: str = '', detail: str = '') -> None:
         super().__init__(message or self.sentence)
+        self.detail = detail
+
+    @property
+    def in_full(self) -> str:
+        """The sentence, and the detail in parentheses: for operators."""
+        return f'{self} ({self.detail})' if self.detail else str(self)
 
 
 class Refused(RawStoreError):

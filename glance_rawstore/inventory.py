@@ -234,7 +234,7 @@ def _purged(pool: raw_pool.RawPool, rbd_id: str, name: str) -> bool:
         return pool.purge(rbd_id)
     except exceptions.CephUnavailable as exc:
         # One that somebody deferred, say, must not keep the others.
-        LOG.warning('The copy %s was not reaped: %s', name, exc)
+        LOG.warning('The copy %s was not reaped: %s', name, exc.in_full)
         return False
 
 

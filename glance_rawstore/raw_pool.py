@@ -48,6 +48,18 @@ class RawPool(Removal):
                 return int(image.size())
         raise exceptions.NotFound()
 
+    def clonable(self, image_id: str) -> bool:
+        """Whether an active copy has the snapshot that consumers clone.
+
+        Only somebody else's hand takes it away.
+
+        :raises NotFound: there is no active copy
+        """
+        with self.image(raw_copy.name(image_id), read_only=True) as image:
+            return raw_copy.SNAPSHOT in [
+                snap['name'] for snap in image.list_snaps()
+            ]
+
     def status(self, image_id: str) -> states.Status:
         """Status of the copy of an image; does not look into the trash."""
         return states.derive(

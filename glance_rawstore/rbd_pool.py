@@ -77,10 +77,15 @@ class RbdPool:
             return int(self.client.get_cluster_stats()['kb_avail']) * 1024
 
     def capacity(self) -> int:
-        """Bytes that the pool can hold, before replication.
+        """Bytes that the pool can hold, see :meth:`space`."""
+        return self.space()[1]
 
-        Its quota or, where it has none, what it has and what is free for it,
-        both as of some seconds ago (``ceph df``, which profile rbd allows).
+    def space(self) -> tuple[int, int]:
+        """Bytes that the pool has, and can hold, before replication.
+
+        The second is its quota or, where it has none, what it has and what
+        is free for it. Both are as of some seconds ago (``ceph df``, which
+        profile rbd allows).
 
         :raises CephUnavailable: the cluster does not answer
         """
@@ -95,8 +100,8 @@ class RbdPool:
         for pool in json.loads(out)['pools']:
             if pool['name'] == self.name:
                 stats = pool['stats']
-                free = stats['stored'] + stats['max_avail']
-                return int(stats['quota_bytes'] or free)
+                stored, free = int(stats['stored']), stats['max_avail']
+                return stored, int(stats['quota_bytes'] or stored + free)
         raise exceptions.CephUnavailable()
 
     def full(self, rbd_id: str) -> bool:

@@ -48,15 +48,16 @@ class Collector:
         }
         pending = tuple(_pending(pool.ioctx, part) for part in here.parts)
         at_work = frozenset(p.image_id for p in pending if p.attended)
+        tried = attempts.read_all(pool.ioctx)
+        known = tried, at_work, self._retry_limit
         return Sight(
             active=len(active),
             active_bytes=sum(self._sizes[rbd_id] for rbd_id in active),
             pending=pending,
             trashed=tuple(map(_trashed, here.trashed)),
             trashed_bytes=sum(self._sizes[rbd_id] for rbd_id in trashed),
-            failing=sight.failing(
-                attempts.read_all(pool.ioctx), at_work, self._retry_limit
-            ),
+            failing=sight.failing(*known),
+            given_up=sight.given_up(*known),
             evicted=len(evicted.read_all(pool.ioctx)),
             budget=budget.read(pool, self._limits, here)
             if self._limits.limited

@@ -62,7 +62,9 @@ class Listener:
                 with raw_pool.RawPool.open(self._settings) as pool:
                     self._listen(pool.ioctx)
             except exceptions.RawStoreError as exc:
-                LOG.warning('Nothing can be handed over to us: %s', exc)
+                LOG.warning(
+                    'Nothing can be handed over to us: %s', exc.in_full
+                )
                 self._stop.wait(_AGAIN)
             except Exception:
                 LOG.exception('Nothing can be handed over to us')

@@ -230,10 +230,10 @@ class _Plan:
             return
         known = self._facts.attempts
         reason = 'a copy is wanted'
-        if self._wish == Wish.ABSENT:
+        if self._facts.ordered:
             reason = 'an operator has ordered it'
-        if self._facts.handed_over:
-            reason = 'its worker has handed it over'
+        if self._facts.handed_over and not self._facts.ordered:
+            reason = 'a worker or an operator has handed it over'
         elif self._facts.evicted is not None:
             reason = 'it was evicted, and was asked for since'
         elif known is not None:

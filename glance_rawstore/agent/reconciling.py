@@ -20,6 +20,9 @@ from glance_rawstore.agent.reading import Reader
 
 LOG = logging.getLogger(__name__)
 
+#: How many images a line names.
+_NAMED = 10
+
 Seen = Callable[[Facts, Sequence[Action]], None]
 
 
@@ -31,19 +34,38 @@ def log(action: Action) -> None:
 class Queue:
     """Counts the copies that could be made now and wait for a worker.
 
+    And notes those of images that Glance does not know.
+
     :ivar length: how many of them were seen
+    :ivar strangers: ids of images that Glance does not know, not even as
+        deleted, and that have a copy
     """
 
     def __init__(self) -> None:
         self.length = 0
+        self.strangers: list[str] = []
 
     def see(self, facts: Facts, actions: Sequence[Action]) -> None:
         """Look at what is known of an image, and is to be done about it."""
+        if not facts.known and (facts.copy or facts.part):
+            self.strangers.append(facts.image_id)
         if facts.part is not None and facts.part.leased:
             return
         pending = any(task.status == 'pending' for task in facts.tasks)
         if pending or any(a.kind == Kind.CONVERT for a in actions):
             self.length += 1
+
+
+def strange(image_ids: Sequence[str]) -> str:
+    """What to tell of copies whose images Glance does not know."""
+    named = ', '.join(image_ids[:_NAMED])
+    more = ', ...' if len(image_ids) > _NAMED else ''
+    return (
+        "Left alone, since Glance's database knows no such image: "
+        f'raw copies of {len(image_ids)}. Is it the right database, or one '
+        'from a backup? What is of no use goes by glance-rawstore delete: '
+        f'{named}{more}'
+    )
 
 
 def _nobody(_facts: Facts, _actions: Sequence[Action]) -> None:
@@ -104,7 +126,7 @@ def reconcile(
         try:
             node.evictor(pool, told).relieve()
         except exceptions.RawStoreError as exc:
-            LOG.warning('The budget cannot be kept to: %s', exc)
+            LOG.warning('The budget cannot be kept to: %s', exc.in_full)
         with contextlib.suppress(exceptions.RawStoreError):
             downloads.forget_old(pool.ioctx, time.time())
             evicted.forget_traces(pool.ioctx, time.time())

@@ -46,6 +46,10 @@ class Removing:
                 return found
         raise exceptions.NotFound('The image has no raw copy.')
 
+    def known(self, image_id: str) -> bool:
+        """Whether there is such an image."""
+        return self._node.catalog.image(image_id) is not None
+
     def wished_for(self, image_id: str) -> bool:
         """Whether an agent would make the copy again."""
         image = self._node.catalog.image(image_id)

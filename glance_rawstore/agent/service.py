@@ -79,7 +79,7 @@ class _Loop(cotyledon.Service):  # type: ignore[misc, unused-ignore]
                 self.look()
                 ended = time.time()
             except exceptions.RawStoreError as exc:
-                LOG.warning('%s: %s Trying again.', self.name, exc)
+                LOG.warning('%s: %s; trying again', self.name, exc.in_full)
             except Exception:
                 LOG.exception('%s: trying again', self.name)
             took = time.monotonic() - started
@@ -142,6 +142,7 @@ class Reconciler(_Loop):
         self._conversions: Conversions | None = None
         self._helpers: Helpers | None = None
         self._listener: Listener | None = None
+        self._strangers: list[str] = []
 
     def interval(self) -> float:
         """``reconcile_interval``; shorter until the start has succeeded."""
@@ -158,6 +159,9 @@ class Reconciler(_Loop):
         waiting = reconciling.Queue()
         wanted, failed = reconciling.reconcile(self._node, seen=waiting.see)
         self.figures.queued = waiting.length
+        if waiting.strangers and waiting.strangers != self._strangers:
+            LOG.warning('%s', reconciling.strange(waiting.strangers))
+        self._strangers = waiting.strangers
         took = progress.duration(time.monotonic() - started)
         if wanted or failed:
             LOG.info(

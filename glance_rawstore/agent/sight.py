@@ -59,6 +59,7 @@ class Sight:
     :param budget: None without a limit
     :param handed_over: conversions that wait for an agent
     :param agents: that are there, on any node
+    :param given_up: ids of the images whose copies are given up
     """
 
     active: int
@@ -72,6 +73,7 @@ class Sight:
     handed_over: int
     agents: int
     tally: Tally
+    given_up: tuple[str, ...] = ()
 
     @property
     def running(self) -> int:
@@ -107,5 +109,22 @@ def failing(
     """
     found = [v for image_id, v in known.items() if image_id not in at_work]
     refused = sum(v.refused for v in found)
-    given_up = sum(not v.refused and v.count >= retry_limit for v in found)
-    return Failing(refused, given_up, len(found) - refused - given_up)
+    count = len(given_up(known, at_work, retry_limit))
+    return Failing(refused, count, len(found) - refused - count)
+
+
+def given_up(
+    known: Mapping[str, attempts.Attempts],
+    at_work: frozenset[str],
+    retry_limit: int,
+) -> tuple[str, ...]:
+    """Ids of the images that are given up; parameters of :func:`failing`."""
+    return tuple(
+        sorted(
+            image_id
+            for image_id, v in known.items()
+            if image_id not in at_work
+            and not v.refused
+            and v.count >= retry_limit
+        )
+    )

@@ -32,16 +32,19 @@ class Found:
     :param size: of the guest's disk, in bytes, as the original has it
     :param copy_size: the same of the copy
     :param first: where the first difference is, in bytes; None for none
+    :param clonable: whether the copy has the snapshot that is compared
     """
 
     size: int
     copy_size: int
     first: int | None = None
+    clonable: bool = True
 
     @property
     def identical(self) -> bool:
         """Whether the guest would see the same."""
-        return self.first is None and self.size == self.copy_size
+        same = self.first is None and self.size == self.copy_size
+        return same and self.clonable
 
 
 class Verifying:
@@ -111,8 +114,9 @@ class Verifying:
         original.note_others()
         info = qemu_img.info(node)
         copy_size = self._pool.size(image.image_id)
-        if info.virtual_size != copy_size:
-            return Found(info.virtual_size, copy_size)
+        clonable = self._pool.clonable(image.image_id)
+        if info.virtual_size != copy_size or not clonable:
+            return Found(info.virtual_size, copy_size, None, clonable)
         tell(0.0, 'Comparing')
         calls = child.Callbacks(
             progress=lambda done: tell(done, 'Comparing'),

@@ -9,6 +9,7 @@ from glance.common import config as glance_config
 from glance_store import exceptions as store_exceptions
 from oslo_config import cfg
 
+from glance_rawstore import ceph
 from glance_rawstore import exceptions
 
 #: As in ``glance.common.wsgi_app``, which starts too much when imported.
@@ -32,7 +33,8 @@ def configure(files: Sequence[str]) -> cfg.ConfigOpts:
     try:
         conf([], project='glance', default_config_files=list(files))
         glance_store.register_store_opts(conf, reserved_stores=_RESERVED)
-        glance_store.create_multi_stores(conf, reserved_stores=_RESERVED)
+        with ceph.reaching('a ceph.conf, a key or a pool of a store'):
+            glance_store.create_multi_stores(conf, reserved_stores=_RESERVED)
         glance_store.verify_store()
     except (cfg.Error, store_exceptions.GlanceStoreException) as exc:
         raise exceptions.BadSetup(

@@ -113,17 +113,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Libraries below glance_store warn about themselves when imported.
         warnings.simplefilter('ignore')
     from glance_rawstore.cli import configuration
+    from glance_rawstore.cli import starting
 
     try:
         store = configuration.raw_store(args.config_file, args.store)
-        status: int = args.run(args, store)
-        _flush()
+        if 'forever' in args:
+            return int(args.run(args, store))
+        with starting.interruptible():
+            status: int = args.run(args, starting.bounded(store))
+            _flush()
     except exceptions.RawStoreError as exc:
         if args.debug:
             raise
         if 'failed' in args:
             return int(args.failed(args, exc))
-        print(f'glance-rawstore: {exc}', file=sys.stderr)
+        print(f'glance-rawstore: {exc.in_full}', file=sys.stderr)
         return exc.exit_code
     except KeyboardInterrupt:
         return exit_status.INTERRUPTED

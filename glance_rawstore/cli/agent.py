@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
         help='answer Prometheus at this TCP port instead of that of '
         'metrics_port; 0 for none',
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, forever=True)
 
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:

@@ -18,11 +18,11 @@ from glance_rawstore import wishes
 from glance_rawstore.cli import arguments
 from glance_rawstore.cli import asking
 from glance_rawstore.cli import choosing
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import following
 from glance_rawstore.cli import outcomes
 from glance_rawstore.cli import output
 from glance_rawstore.cli import progress
+from glance_rawstore.cli import starting
 from glance_rawstore.cli.outcomes import Outcome
 
 #: Seconds after which a copy is given up that cannot be begun here, though
@@ -71,10 +71,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Have copies made; returns the exit status."""
-    from glance_rawstore.agent.node import Node
 
     choosing.check(args)
-    node = Node.start(configuration.files(args.config_file), store.name)
+    node = starting.node(args, store)
     if not node.policy.makes:
         raise exceptions.BadSetup(
             f'Copies are made in the first raw store of enabled_backends, '

@@ -11,9 +11,9 @@ from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.cli import asking
 from glance_rawstore.cli import choosing
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import outcomes
 from glance_rawstore.cli import output
+from glance_rawstore.cli import starting
 from glance_rawstore.cli.outcomes import Outcome
 
 #: How many are listed before it is asked.
@@ -39,11 +39,10 @@ def run(
         or why nothing will be, with no such fact
     :param do: does it
     """
-    from glance_rawstore.agent.node import Node
     from glance_rawstore.agent.removing import Removing
 
     choosing.check(args)
-    node = Node.start(configuration.files(args.config_file), store.name)
+    node = starting.node(args, store)
     with raw_pool.RawPool.open(node.store.rbd) as pool:
         removing = Removing(node, pool)
         chosen = choosing.choose(args, lambda: every(pool), node.catalog.image)

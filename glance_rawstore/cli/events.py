@@ -15,9 +15,9 @@ from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.cli import arguments
 from glance_rawstore.cli import choosing
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import output
+from glance_rawstore.cli import starting
 from glance_rawstore.lifecycle.evicted import OPERATOR
 
 _HEADINGS = ('TIME', 'IMAGE', 'EVENT', 'SECONDS', 'REQUEST', 'MESSAGE')
@@ -92,10 +92,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Tell; returns the exit status."""
-    from glance_rawstore.agent.node import Node
 
     images = {choosing.check_id(image_id) for image_id in args.images}
-    node = Node.start(configuration.files(args.config_file), store.name)
+    node = starting.node(args, store)
     since = 0.0 if args.since is None else time.time() - args.since
     found = _look(node, images, since, args.limit)
     if not args.follow:
@@ -125,7 +124,7 @@ def _follow(
         try:
             found = _look(node, images, since, None) or found
         except exceptions.CephUnavailable as exc:
-            print(f'glance-rawstore: {exc}', file=sys.stderr)
+            print(f'glance-rawstore: {exc.in_full}', file=sys.stderr)
 
 
 def _look(

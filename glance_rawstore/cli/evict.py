@@ -58,6 +58,8 @@ def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
 def _evict(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
     gone = removing.evict(image_id, args.force)
     why = [] if gone else ['waits in the trash for its last clone']
-    if not removing.wished_for(image_id):
+    if not removing.known(image_id):
+        why.append('there is no such image')
+    elif not removing.wished_for(image_id):
         why.append('the image does not wish for it: convert brings it back')
     return Outcome(image_id, 'evicted', '; '.join(why), {'in_trash': not gone})

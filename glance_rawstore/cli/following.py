@@ -120,7 +120,7 @@ class Follower:
         try:
             found = look(self._catalog, self._pool, image_id)
         except exceptions.CephUnavailable as exc:
-            print(f'glance-rawstore: {exc}', file=sys.stderr)
+            print(f'glance-rawstore: {exc.in_full}', file=sys.stderr)
             return
         if found.active and (ended or not found.is_open):
             self._end(Outcome(image_id, 'active', found.message))

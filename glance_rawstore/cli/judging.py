@@ -3,10 +3,17 @@
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from glance_rawstore.agent.sight import Sight
 from glance_rawstore.lifecycle.budget import Budget
+
+#: Part of what a pool can hold. Beyond the high watermark that a budget of
+#: all of it has, and close to where Ceph refuses to write.
+_NEARLY_FULL, _FULL = 0.95, 0.99
+
+#: How many images a finding names.
+_NAMED = 3
 
 
 class Level(enum.IntEnum):
@@ -51,11 +58,14 @@ class Condition:
     :param sight: None where the user may not see it
     :param rights: what its cephx user needs, and whether it may
     :param unreaped: of each trashed copy that nothing uses: how long
+    :param space: bytes stored in the pool, and that it can hold; None where
+        Ceph does not tell
     """
 
     sight: Sight | None
     rights: Mapping[str, bool]
     unreaped: tuple[float, ...]
+    space: tuple[int, int] | None = None
 
 
 def duration(seconds: float) -> str:
@@ -72,6 +82,7 @@ def judge(seen: Condition, limits: Limits, now: float) -> list[Finding]:
     :param now: seconds since the epoch
     """
     found = [*_rights(seen.rights), *_unreaped(seen.unreaped, limits)]
+    found += _space(seen.space)
     if seen.sight is not None:
         found += _agents(seen.sight, limits)
         found += _pending(seen.sight, limits, now)
@@ -89,6 +100,19 @@ def _rights(rights: Mapping[str, bool]) -> Iterator[Finding]:
     for name, granted in rights.items():
         if not granted:
             yield Finding(Level.CRITICAL, f'the cephx user cannot {name}')
+
+
+def _space(space: tuple[int, int] | None) -> Iterator[Finding]:
+    """Near its end a pool takes no copy, and no note of one either."""
+    if space is None:
+        return
+    stored, capacity = space
+    part = stored / capacity if capacity else 1.0
+    if part > _NEARLY_FULL:
+        yield Finding(
+            Level.CRITICAL if part > _FULL else Level.WARNING,
+            f'the raw pool is {part:.0%} full',
+        )
 
 
 def _agents(sight: Sight, limits: Limits) -> Iterator[Finding]:
@@ -111,19 +135,28 @@ def _level(age: float, limits: Limits) -> Level:
 
 
 def _pending(sight: Sight, limits: Limits, now: float) -> Iterator[Finding]:
-    ages = [
-        now - part.created
+    ages = {
+        part.image_id: now - part.created
         for part in sight.pending
         if not part.attended and part.created is not None
-    ]
-    yield from _stuck(ages, limits, 'pending without a worker')
+    }
+    old = [i for i, age in ages.items() if _level(age, limits) > Level.OK]
+    for found in _stuck(ages.values(), limits, 'pending without a worker'):
+        yield Finding(found.level, f'{found.text}: {_some(old)}')
 
 
 def _unreaped(ages: tuple[float, ...], limits: Limits) -> Iterator[Finding]:
-    yield from _stuck(list(ages), limits, 'deleted, unused and not reaped')
+    yield from _stuck(ages, limits, 'deleted, unused and not reaped')
 
 
-def _stuck(ages: list[float], limits: Limits, what: str) -> Iterator[Finding]:
+def _some(image_ids: Sequence[str]) -> str:
+    more = ['...'] if len(image_ids) > _NAMED else []
+    return ', '.join([*image_ids[:_NAMED], *more])
+
+
+def _stuck(
+    ages: Iterable[float], limits: Limits, what: str
+) -> Iterator[Finding]:
     old = [age for age in ages if _level(age, limits) > Level.OK]
     if old:
         count = '1 copy' if len(old) == 1 else f'{len(old)} copies'
@@ -137,7 +170,10 @@ def _given_up(sight: Sight, limits: Limits) -> Iterator[Finding]:
     count = sight.failing.given_up
     if count and 0 < limits.given_up <= count:
         images = '1 image' if count == 1 else f'{count} images'
-        yield Finding(Level.WARNING, f'the copies of {images} were given up')
+        named = _some(sight.given_up)
+        yield Finding(
+            Level.WARNING, f'the copies of {images} were given up: {named}'
+        )
 
 
 def _budget(budget: Budget | None) -> Iterator[Finding]:

@@ -12,7 +12,9 @@ from glance_rawstore import attempts
 from glance_rawstore import evicted
 from glance_rawstore import orders
 from glance_rawstore.cli import output
+from glance_rawstore.lifecycle.attempts import UNFINISHED
 from glance_rawstore.lifecycle.attempts import Attempts
+from glance_rawstore.lifecycle.attempts import Retry
 from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.orders import Order
 
@@ -29,14 +31,19 @@ class Note:
     facts: dict[str, Any]
 
 
-def read(ioctx: Any, image_id: str) -> Iterator[Note]:
+def read(
+    ioctx: Any, image_id: str, retry: Retry, working: bool
+) -> Iterator[Note]:
     """All that is noted of one image.
 
+    :param retry: when to try again
+    :param working: whether a living worker makes its copy
     :raises CephUnavailable: the cluster does not answer
     """
     tried = attempts.read(ioctx, image_id)
-    if tried is not None:
-        yield _attempts(image_id, tried)
+    # An attempt is noted as failed when it begins, lest it kill its worker.
+    if tried is not None and not (working and tried.error == UNFINISHED):
+        yield _attempts(image_id, tried, retry)
     gone = evicted.read(ioctx, image_id)
     if gone is not None:
         yield _evicted(image_id, gone)
@@ -61,12 +68,24 @@ def _note(
     return Note([('image', image_id), *rows], {**same, **facts, **age})
 
 
-def _attempts(image_id: str, tried: Attempts) -> Note:
+def _again(tried: Attempts, retry: Retry) -> str:
+    """When there is another attempt, if the image stays as it is."""
+    due = retry.after(tried, tried.version)
+    if due is None:
+        return 'when the image is changed, or by glance-rawstore convert'
+    left = due - time.time()
+    if left <= 0:
+        return 'by the next pass of an agent'
+    return f'by an agent, in {humanize.naturaldelta(left)}'
+
+
+def _attempts(image_id: str, tried: Attempts, retry: Retry) -> Note:
     verdict = 'refused' if tried.refused else 'failed'
     rows = [
         ('last attempt', f'{verdict} {_ago(tried.at)}'),
         ('attempts', str(tried.count)),
         ('error', tried.error),
+        ('tried again', _again(tried, retry)),
     ]
     facts = {
         'last_attempt': verdict,

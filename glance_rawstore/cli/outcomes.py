@@ -47,7 +47,7 @@ class Outcome:
 def failed(image_id: str, exc: exceptions.RawStoreError) -> Outcome:
     """What an error makes of one image."""
     what = 'not found' if isinstance(exc, exceptions.NotFound) else _FAILED
-    return Outcome(image_id, what, str(exc), status=exc.exit_code)
+    return Outcome(image_id, what, exc.in_full, status=exc.exit_code)
 
 
 def _printable(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import humanize
 from rich import box
 from rich import console
+from rich import measure
 from rich import table
 from rich import text
 
@@ -19,6 +20,8 @@ from glance_rawstore import wording
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.budget import Budget
 
+#: Columns that are more than any terminal has.
+_WIDE = 10000
 _COLOURS = {'active': 'green', 'pending': 'yellow', 'pending_delete': 'red'}
 
 
@@ -70,10 +73,17 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
-    """Print rows as a table, or as plain columns when nobody looks."""
+    """Print rows as a table, or as plain columns.
+
+    Plain where nobody looks, and where a terminal is too narrow: then it
+    wraps the lines itself, whereas a table would lose the ends of ids.
+    """
     if sys.stdout.isatty():
-        console.Console().print(table_of(headings, rows))
-        return
+        screen = console.Console()
+        shown = table_of(headings, rows)
+        if _width(screen, shown) <= screen.width:
+            screen.print(shown)
+            return
     lines = [headings, *rows]
     widths = [
         max(len(line[i]) for line in lines) for i in range(len(headings))
@@ -94,10 +104,39 @@ def budget(found: Budget) -> dict[str, Any]:
     }
 
 
+def _width(screen: console.Console, shown: table.Table) -> int:
+    """Columns that a table needs at least to lose nothing."""
+    wide = screen.options.update(width=_WIDE)
+    return measure.Measurement.get(screen, wide, shown).minimum
+
+
+class Fitting:
+    """Rows as a table that is as wide as its terminal, whatever that is.
+
+    Where there is not enough room all cells are folded.
+    """
+
+    def __init__(
+        self, headings: Sequence[str], rows: Sequence[Sequence[str]]
+    ) -> None:
+        self._headings = headings
+        self._rows = rows
+
+    def __rich_console__(
+        self, screen: console.Console, options: console.ConsoleOptions
+    ) -> console.RenderResult:
+        """As :mod:`rich` asks for it."""
+        shown = table_of(self._headings, self._rows)
+        narrow = _width(screen, shown) > options.max_width
+        for column in shown.columns:
+            column.no_wrap = column.no_wrap and not narrow
+        yield shown
+
+
 def table_of(
     headings: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> table.Table:
-    """Rows as a table for a terminal."""
+    """Rows as a table for a terminal that is wide enough."""
     shown = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings:
         right = heading in ('VIRTUAL', 'USED', 'CLONES', 'DONE', 'SECONDS')

@@ -11,9 +11,9 @@ from glance_rawstore import stores
 from glance_rawstore import wishes
 from glance_rawstore.cli import asking
 from glance_rawstore.cli import choosing
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import outcomes
 from glance_rawstore.cli import output
+from glance_rawstore.cli import starting
 
 _TEXTS = {
     'protect': (
@@ -43,10 +43,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Protect or not; returns the exit status."""
-    from glance_rawstore.agent.node import Node
 
     choosing.check(args)
-    node = Node.start(configuration.files(args.config_file), store.name)
+    node = starting.node(args, store)
     told = outcomes.Outcomes(args.format)
     chosen = choosing.choose(
         args, lambda: _wished_for(node), node.catalog.image

@@ -9,10 +9,10 @@ from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.cli import asking
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import outcomes
 from glance_rawstore.cli import output
+from glance_rawstore.cli import starting
 from glance_rawstore.cli.outcomes import Outcome
 
 _AFTERWARDS = """
@@ -60,14 +60,13 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Purge; returns the exit status."""
-    from glance_rawstore.agent.node import Node
     from glance_rawstore.agent.purging import Purging
 
     if args.store is None:
         raise exceptions.WrongUsage(
             f'Name the store that is given up: purge --store {store.name}'
         )
-    node = Node.start(configuration.files(args.config_file), store.name)
+    node = starting.node(args, store)
     with raw_pool.RawPool.open(node.store.rbd) as pool:
         return _purge(args, store, Purging(node, pool))
 

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
         try:
             reaped = _reap(store)
         except exceptions.CephUnavailable as exc:
-            print(f'glance-rawstore: {exc}', file=sys.stderr)
+            print(f'glance-rawstore: {exc.in_full}', file=sys.stderr)
         else:
             # A log that repeats itself every 10 s hides what happened.
             if reaped.gone or reaped != told:

@@ -2,13 +2,14 @@
 """``glance-rawstore reconcile``"""
 
 import argparse
+import sys
 from typing import Any
 
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.agent.actions import Action
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import output
+from glance_rawstore.cli import starting
 
 _HEADINGS = ('ACTION', 'IMAGE', 'WHY')
 
@@ -53,17 +54,25 @@ def _tell(actions: list[Action], form: str) -> None:
     )
 
 
+def _tell_strange(image_ids: list[str]) -> None:
+    from glance_rawstore.agent import reconciling
+
+    if image_ids:
+        print(reconciling.strange(image_ids), file=sys.stderr)
+
+
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Reconcile once; returns the exit status."""
     from glance_rawstore.agent import reconciling
-    from glance_rawstore.agent.node import Node
 
-    node = Node.start(configuration.files(args.config_file), store.name)
+    node = starting.node(args, store)
     if not args.dry_run:
         return _Pass(node, args.format).run()
+    found = reconciling.Queue()
     with raw_pool.RawPool.open(store.rbd) as pool:
-        plans = list(reconciling.planned(node, pool))
+        plans = list(reconciling.planned(node, pool, found.see))
         plans.append(reconciling.evictions(node, pool))
+    _tell_strange(found.strangers)
     _tell([action for actions in plans for action in actions], args.format)
     return 0
 
@@ -86,7 +95,11 @@ class _Pass:
         from glance_rawstore.agent import reconciling
         from glance_rawstore.agent.converting import Conversions
 
-        wanted, self._failed = reconciling.reconcile(self._node, self._told)
+        found = reconciling.Queue()
+        wanted, self._failed = reconciling.reconcile(
+            self._node, self._told, found.see
+        )
+        _tell_strange(found.strangers)
         conversions = Conversions(self._node, self._told, self._ended)
         try:
             conversions.offer(wanted)

@@ -44,7 +44,15 @@ def look(
         if not may[rights.READ]:
             return Condition(None, may, ())
         seen = collector.look(pool)
-        return Condition(seen, may, _unreaped(pool, seen))
+        return Condition(seen, may, _unreaped(pool, seen), _space(pool))
+
+
+def _space(pool: raw_pool.RawPool) -> tuple[int, int] | None:
+    """Bytes stored and that may be; None where the user may not ask."""
+    try:
+        return pool.space()
+    except exceptions.CephUnavailable:
+        return None
 
 
 def _reads(store: stores.Store, timeout: int) -> bool:

@@ -6,12 +6,16 @@ from typing import Any
 
 from glance_rawstore import exceptions
 from glance_rawstore import inventory
+from glance_rawstore import opts
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore.cli import choosing
+from glance_rawstore.cli import configuration
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import noted
 from glance_rawstore.cli import output
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.attempts import Retry
 
 
 def add_parser(commands: Any) -> None:
@@ -60,11 +64,21 @@ def _making_rows(making: raw_copy.Making) -> list[tuple[str, str]]:
     ]
 
 
+def _retry(args: argparse.Namespace) -> Retry:
+    conf = configuration.load(args.config_file)
+    opts.register(conf)
+    ours = conf[opts.GROUP]
+    return Retry(ours.retry_delay, ours.retry_limit)
+
+
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Show; returns the exit status."""
+    choosing.check_id(args.image)
+    retry = _retry(args)
     with raw_pool.RawPool.open(store.rbd) as pool:
         found = inventory.of_image(pool, args.image)
-        notes = list(noted.read(pool.ioctx, args.image))
+        working = any(c.making is not None and c.making.leased for c in found)
+        notes = list(noted.read(pool.ioctx, args.image, retry, working))
     if not found and not notes:
         raise exceptions.NotFound(f'Image {args.image} has no raw copy.')
     if args.format == 'json':

@@ -84,6 +84,9 @@ _OPTIONS = (
 )
 
 
+_SPACE = ('stored_bytes', 'capacity_bytes')
+
+
 def _at_least_zero(text: str) -> int:
     value = int(text)
     if value < 0:
@@ -94,11 +97,11 @@ def _at_least_zero(text: str) -> int:
 def failed(args: argparse.Namespace, exc: exceptions.RawStoreError) -> int:
     """Tell an error as monitoring understands it; the exit status."""
     if not args.check:
-        print(f'glance-rawstore: {exc}', file=sys.stderr)
+        print(f'glance-rawstore: {exc.in_full}', file=sys.stderr)
         return exc.exit_code
     away = isinstance(exc, exceptions.CephUnavailable)
     level = Level.CRITICAL if away else Level.UNKNOWN
-    print(f'RAWSTORE {level.name} - {exc}')
+    print(f'RAWSTORE {level.name} - {exc.in_full}')
     return int(level)
 
 
@@ -135,6 +138,9 @@ def _as_dict(
         'store': store.name,
         'pool': store.rbd.pool,
         'rights': dict(seen.rights),
+        'space': None
+        if seen.space is None
+        else dict(zip(_SPACE, seen.space, strict=True)),
         'seen': None if seen.sight is None else _sight_dict(seen.sight),
     }
 
@@ -155,6 +161,7 @@ def _sight_dict(sight: Sight) -> dict[str, Any]:
         'unattended': sight.unattended,
         'handed_over': sight.handed_over,
         'images_without_copy': dataclasses.asdict(sight.failing),
+        'given_up': list(sight.given_up),
         'oldest_pending_seconds': _age(sight.oldest_pending, now),
         'oldest_pending_delete_seconds': _age(sight.oldest_trashed, now),
     }
@@ -178,12 +185,18 @@ def _print(
     rows = [
         ('store', f'{store.name}, in pool {store.rbd.pool}'),
         ('user may', ', '.join(may) or 'nothing'),
+        *(_space_rows(seen.space) if seen.space is not None else ()),
         *(_rows(seen.sight) if seen.sight is not None else ()),
         *((f.level.name.lower(), f.text) for f in findings),
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f'{name:<{width}}  {value}')
+
+
+def _space_rows(space: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    stored, capacity = map(output.size, space)
+    yield 'space', f"{stored} of {capacity} taken, servers' images included"
 
 
 def _rows(sight: Sight) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,11 @@ from glance_rawstore import inventory
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.cli import choosing
-from glance_rawstore.cli import configuration
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import outcomes
 from glance_rawstore.cli import output
 from glance_rawstore.cli import progress
+from glance_rawstore.cli import starting
 from glance_rawstore.cli.outcomes import Outcome
 
 
@@ -33,11 +33,10 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Verify; returns the exit status."""
-    from glance_rawstore.agent.node import Node
     from glance_rawstore.agent.verifying import Verifying
 
     choosing.check(args)
-    node = Node.start(configuration.files(args.config_file), store.name)
+    node = starting.node(args, store)
     told = outcomes.Outcomes(args.format)
     with (
         raw_pool.RawPool.open(node.store.rbd) as pool,
@@ -71,6 +70,8 @@ def _verify(verifying: Any, shown: progress.Shown, image_id: str) -> Outcome:
     if found.identical:
         return Outcome(image_id, 'identical', size, facts)
     why = f'the copy has {found.copy_size} bytes, the original {found.size}'
-    if found.first is not None:
+    if not found.clonable:
+        why = 'its snapshot is gone, so that nothing can clone it'
+    elif found.first is not None:
         why = f'from byte {found.first} of {size} on'
     return Outcome(image_id, 'different', why, facts, exit_status.DIFFERENT)

@@ -64,7 +64,7 @@ def _every(
         try:
             show(look())
         except exceptions.CephUnavailable as exc:
-            print(f'glance-rawstore: {exc}', file=sys.stderr)
+            print(f'glance-rawstore: {exc.in_full}', file=sys.stderr)
         time.sleep(interval)
 
 
@@ -142,7 +142,7 @@ def _line(seen: Seen) -> str:
 
 
 def _picture(seen: Seen) -> console.Group:
-    rows = output.table_of(_HEADINGS, _rows(seen))
+    rows = output.Fitting(_HEADINGS, _rows(seen))
     return console.Group(*_bar(seen), rows)
 
 

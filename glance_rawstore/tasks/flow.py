@@ -62,7 +62,9 @@ def _run(job: Job) -> None:
     except exceptions.Cancelled as exc:
         LOG.info('Raw copy of image %s given up: %s', job.image_id, exc)
     except exceptions.RawStoreError as exc:
-        LOG.warning('Raw copy of image %s failed: %s', job.image_id, exc)
+        LOG.warning(
+            'Raw copy of image %s failed: %s', job.image_id, exc.in_full
+        )
     except Exception:
         LOG.exception('Raw copy of image %s failed', job.image_id)
     else:

@@ -144,13 +144,29 @@ def open_original(
     found = in_rbd(image, job.all_stores)
     if found is not None:
         settings, snapshot = found
-        with sources.rbd_source(settings, image.image_id, snapshot) as source:
-            yield Original(source)
+        with contextlib.ExitStack() as opened:
+            yield Original(_in_place(opened, settings, image, snapshot))
         return
     chunks = _told(job, image, tell)
     directory = job.options.scratch_dir
     with sources.spooled(directory, chunks, image.size) as spooled:
         yield Original(spooled)
+
+
+def _in_place(
+    opened: contextlib.ExitStack,
+    settings: ceph.Settings,
+    image: Image,
+    snapshot: str,
+) -> sources.RbdSource:
+    source = sources.rbd_source(settings, image.image_id, snapshot)
+    try:
+        return opened.enter_context(source)
+    except exceptions.NotFound as exc:
+        raise exceptions.ConversionFailed(
+            "The image's data is not where Glance says that it is.",
+            f'no {settings.pool}/{image.image_id}@{snapshot} in Ceph',
+        ) from exc
 
 
 def _told(

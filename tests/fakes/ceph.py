@@ -126,6 +126,7 @@ class Cluster:
     :ivar free: in bytes
     :ivar forbidden: (user, pool) pairs without any permission
     :ivar no_fence: users that the monitor lets fence nobody
+    :ivar no_key: users of whom no keyring has a key
     """
 
     def __init__(self, clock: Callable[[], float], conf_file: str) -> None:
@@ -138,6 +139,7 @@ class Cluster:
         self.blocklist: set[str] = set()
         self.forbidden: set[tuple[str | None, str]] = set()
         self.no_fence: set[str | None] = set()
+        self.no_key: set[str | None] = set()
         self._events: dict[str, Any] = {}
         self._numbers = itertools.count(4096)
 

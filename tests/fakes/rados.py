@@ -113,6 +113,8 @@ class Rados:
     def connect(self) -> None:
         if self.cluster.away:
             raise _error(errno.ETIMEDOUT, 'error connecting to the cluster')
+        if self.user in self.cluster.no_key:
+            raise _error(errno.ENOENT, 'error connecting to the cluster')
 
     def shutdown(self) -> None:
         pass

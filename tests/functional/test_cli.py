@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from tests.cloud import Cloud
+from tests.functional import agents
 from tests.functional import holding
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
 
+PROGRAM = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
+
 
 def run(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
     """Run glance-rawstore in a pipe with the cloud's configuration."""
-    program = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
     return subprocess.run(
-        [program, '--config-file', str(cloud.conf), *args],
+        [PROGRAM, '--config-file', str(cloud.conf), *args],
         capture_output=True,
         text=True,
         check=False,
@@ -118,9 +121,8 @@ def test_reap_watch_reaps_what_comes_and_ends_when_interrupted(
     child = f'{volumes}/child'
     cloud.cluster.rbd('clone', f'{cloud.raw_pool}/{image_id}_raw@snap', child)
     tenant.images.delete(image_id)
-    program = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
     watching = subprocess.Popen(
-        [program, '--config-file', cloud.conf, 'reap', '--watch', '0.2'],
+        [PROGRAM, '--config-file', cloud.conf, 'reap', '--watch', '0.2'],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -150,12 +152,56 @@ def test_a_configuration_without_a_raw_store_says_what_is_missing(
     del cloud
     path = tmp_path / 'glance-api.conf'
     path.write_text(config)
-    program = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
     done = subprocess.run(
-        [program, '--config-file', str(path), 'list'],
+        [PROGRAM, '--config-file', str(path), 'list'],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 4
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'words'),
+    [
+        ('rbd_store_pool', 'images_rwa', 'no pool images_rwa'),
+        ('rbd_store_user', 'nobody', 'no key of client.nobody'),
+        ('rbd_store_ceph_conf', '/none.conf', 'no /none.conf'),
+    ],
+)
+def test_what_keeps_from_reaching_ceph_is_named(
+    tmp_path: Path, cloud: Cloud, option: str, value: str, words: str
+) -> None:
+    others = {'raw': {option: value}}
+    with agents.configured(cloud, tmp_path, 'wrong', others) as conf:
+        done = agents.run_with(conf, 'list')
+        judged = agents.run_with(conf, 'status', '--check')
+
+    assert (done.returncode, done.stdout) == (1, '')
+    assert f'there is {words}' in done.stderr
+    assert f'see {option}' in done.stderr
+    assert judged.returncode == 2
+    assert judged.stdout.startswith('RAWSTORE CRITICAL - The storage cluster')
+    assert f'there is {words}' in judged.stdout
+
+
+def test_ctrl_c_ends_a_command_that_waits_for_ceph(cloud: Cloud) -> None:
+    """It took SIGKILL, since librados returns to nobody."""
+    cloud.cluster.pause_osd()
+    try:
+        waiting = subprocess.Popen(
+            [PROGRAM, '--config-file', cloud.conf, 'list'],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(2)
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=15)
+    finally:
+        cloud.cluster.resume_osd()
+
+    assert waiting.returncode == 130
+    assert 'waiting for an answer of Ceph' in told

@@ -36,6 +36,8 @@ def test_errors_of_the_bindings_become_ours(library, number, expected):
     assert type(caught.value) is expected
     assert caught.value.__cause__ is error
     assert 'images_raw' not in str(caught.value), 'it may be shown to tenants'
+    if expected is exceptions.CephUnavailable:
+        assert 'images_raw' in caught.value.in_full, 'operators need it'
 
 
 @pytest.mark.usefixtures('world')
@@ -143,6 +145,31 @@ def test_a_client_that_cannot_be_set_up_is_shut_down(
         pass
 
     assert list(clients.values()) == [True]
+
+
+@pytest.mark.parametrize(
+    ('conf_file', 'user', 'pool', 'named'),
+    [
+        ('/etc/ceph/none.conf', 'glance', 'images_raw', 'rbd_store_ceph_conf'),
+        (None, 'nobody', 'images_raw', 'client.nobody: see rbd_store_user'),
+        (None, 'glance', 'images_rwa', 'images_rwa: see rbd_store_pool'),
+    ],
+)
+def test_what_is_missing_to_reach_the_cluster_is_no_copy(
+    world, conf_file, user, pool, named
+):
+    """Librados answers all of these with "not found", as for an object."""
+    world.cluster.no_key.add('nobody')
+    settings = ceph.Settings(conf_file or world.settings.conf_file, user, pool)
+
+    with (
+        pytest.raises(exceptions.CephUnavailable) as caught,
+        ceph.connect(settings),
+    ):
+        pass
+
+    assert named in caught.value.in_full
+    assert str(caught.value) == exceptions.CephUnavailable.sentence
 
 
 @pytest.mark.parametrize(

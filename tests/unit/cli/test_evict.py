@@ -144,6 +144,16 @@ def test_one_that_nobody_wishes_for_is_not_brought_back(on_node, copied):
     assert 'the image does not wish for it: convert brings it back' in out
 
 
+def test_that_of_an_image_that_is_not_there_cannot_be_brought_back(
+    on_node, world
+):
+    stranger, _ = world.copy()
+
+    _, out, _ = on_node('evict', '--yes', stranger)
+
+    assert out == f'evicted           {stranger}  there is no such image\n'
+
+
 def test_a_full_pool_can_be_relieved(
     on_node, copied, world, ioctx, monkeypatch
 ):

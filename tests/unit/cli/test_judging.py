@@ -33,15 +33,15 @@ WELL = Sight(
 )
 
 
-def judged(rights=None, unreaped=(), **facts):
+def judged(rights=None, unreaped=(), space=None, **facts):
     sight = dataclasses.replace(WELL, **facts)
-    seen = Condition(sight, rights or {}, unreaped)
+    seen = Condition(sight, rights or {}, unreaped, space)
     found = judging.judge(seen, LIMITS, NOW)
     return [(f.level, f.text) for f in found]
 
 
-def pending(age, attended=False):
-    return (Pending('6e0f', attended, NOW - age),)
+def pending(age, attended=False, image_id='6e0f'):
+    return (Pending(image_id, attended, NOW - age),)
 
 
 def test_nothing_is_wrong_where_nothing_is():
@@ -61,14 +61,14 @@ def test_nothing_is_wrong_where_nothing_is():
             {'pending': pending(600)},
             (
                 Level.WARNING,
-                '1 copy pending without a worker for up to 10 min',
+                '1 copy pending without a worker for up to 10 min: 6e0f',
             ),
         ),
         (
-            {'pending': pending(7200) + pending(601)},
+            {'pending': pending(7200) + pending(601, image_id='41c2')},
             (
                 Level.CRITICAL,
-                '2 copies pending without a worker for up to 2 h',
+                '2 copies pending without a worker for up to 2 h: 6e0f, 41c2',
             ),
         ),
         (
@@ -79,9 +79,21 @@ def test_nothing_is_wrong_where_nothing_is():
             ),
         ),
         (
-            {'failing': Failing(given_up=2)},
-            (Level.WARNING, 'the copies of 2 images were given up'),
+            {'failing': Failing(given_up=2), 'given_up': ('a', 'b')},
+            (Level.WARNING, 'the copies of 2 images were given up: a, b'),
         ),
+        (
+            {
+                'failing': Failing(given_up=9),
+                'given_up': tuple('abcdefghi'),
+            },
+            (
+                Level.WARNING,
+                'the copies of 9 images were given up: a, b, c, ...',
+            ),
+        ),
+        ({'space': (96, 100)}, (Level.WARNING, 'the raw pool is 96% full')),
+        ({'space': (100, 100)}, (Level.CRITICAL, 'the raw pool is 100% full')),
         (
             {'budget': Budget(100, 95, 80, 100, 20)},
             (Level.WARNING, '120% of the budget is used'),
@@ -103,6 +115,8 @@ def test_what_is_wrong_is_said(facts, expected):
         {'budget': Budget(100, 95, 80, 80, 20)},
         {'budget': Budget(None, 0, 0, 80, 20)},
         {'evicted': 5, 'handed_over': 1},
+        # what a budget of all of the pool lets be used
+        {'space': (95, 100)},
     ],
 )
 def test_what_is_usual_is_not_said(facts):

@@ -2,6 +2,7 @@
 """What the command line shows: on a terminal, in a pipe, to programs."""
 
 import argparse
+import collections
 import contextlib
 import dataclasses
 import io
@@ -9,6 +10,7 @@ import json
 import time
 
 import pytest
+from rich import console
 
 from glance_rawstore.cli import output
 from glance_rawstore.lifecycle.raw_copy import RawCopy
@@ -164,3 +166,32 @@ def test_the_form_is_chosen(given, expected):
     output.add_format(parser)
 
     assert parser.parse_args(given).format == expected
+
+
+LONG = ('IMAGE', 'STATUS', 'AGE')
+LINE = (ID, 'pending_delete', '23 minutes')
+
+
+@pytest.mark.parametrize('columns', [20, 60])
+def test_a_narrow_terminal_loses_nothing(shown, monkeypatch, columns):
+    """A table lost the ends of ids, and columns, at 80."""
+    monkeypatch.setenv('COLUMNS', str(columns))
+
+    out = shown(LONG, [LINE])
+
+    assert out.splitlines()[1].split('  ') == list(LINE)
+    assert '\x1b' not in out
+
+
+@pytest.mark.parametrize('columns', [20, 60, 80, 200])
+def test_what_changes_on_a_narrow_terminal_loses_nothing(columns):
+    screen = console.Console(width=columns, file=io.StringIO())
+
+    screen.print(output.Fitting(LONG, [LINE]))
+
+    told = collections.Counter(screen.file.getvalue())
+    for each in ' \n─':
+        del told[each]
+    assert told == collections.Counter(
+        ''.join((*LONG, *LINE)).replace(' ', '')
+    )

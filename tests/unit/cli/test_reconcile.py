@@ -72,3 +72,20 @@ def test_show_tells_why_there_is_no_copy(reconcile, command, work):
     (shown,) = json.loads(out)
     assert (shown['status'], shown['attempts']) == ('error', 1)
     assert shown['last_attempt'] == 'refused'
+
+
+@pytest.mark.parametrize('args', [(), ('--dry-run',)])
+def test_copies_of_images_that_glance_does_not_know_are_told(
+    reconcile, work, world, args
+):
+    """As after its database was restored from a backup."""
+    work.run()
+    stranger, _ = world.copy()
+
+    status, out, err = reconcile(*args)
+
+    assert (status, out) == (0, 'nothing to do\n')
+    assert "Glance's database knows no such image: raw copies of 1" in err
+    assert stranger in err
+    assert ID not in err
+    assert len(world.names()) == 2

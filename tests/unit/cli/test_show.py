@@ -7,9 +7,12 @@ import uuid
 
 import pytest
 
+from glance_rawstore import attempts
 from glance_rawstore import evicted
 from glance_rawstore import lease
 from glance_rawstore import orders
+from glance_rawstore.lifecycle.attempts import UNFINISHED
+from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.lifecycle.evicted import Evicted
 from glance_rawstore.lifecycle.slices import DONE
 from glance_rawstore.lifecycle.slices import FREE
@@ -139,3 +142,51 @@ def test_why_there_is_none_is_told(world, command):
             'age_seconds': 0,
         }
     ]
+
+
+def failed(count, at, error='It failed.'):
+    return Attempts(count, refused=False, error=error, at=at, version='1/1')
+
+
+@pytest.mark.parametrize(
+    ('count', 'ago', 'expected'),
+    [
+        (1, 0, 'by an agent, in'),
+        (1, 3600, 'by the next pass of an agent'),
+        (99, 0, 'when the image is changed, or by glance-rawstore convert'),
+    ],
+)
+def test_when_it_is_tried_again_is_told(world, command, count, ago, expected):
+    image_id = str(uuid.uuid4())
+    known = failed(count, time.time() - ago)
+    attempts.write(world.pool.ioctx, image_id, known)
+
+    status, out, _ = command('show', image_id)
+
+    lines = [' '.join(line.split()) for line in out.splitlines()]
+    assert status == 3
+    assert 'error It failed.' in lines
+    assert any(line.startswith(f'tried again {expected}') for line in lines)
+
+
+def test_an_attempt_that_goes_on_is_not_told_to_have_failed(world, command):
+    """It is noted as failed when it begins, lest it kill its worker."""
+    image_id, rbd_id = world.begin()
+    known = failed(1, time.time(), UNFINISHED)
+    attempts.write(world.pool.ioctx, image_id, known)
+    assert UNFINISHED in command('show', image_id)[1]
+    taken = lease.Lease(world.pool.ioctx, rbd_id, 9)
+    taken.acquire()
+
+    status, out, _ = command('show', image_id)
+    taken.release()
+
+    assert status == 0
+    assert UNFINISHED not in out
+
+
+def test_what_is_no_id_is_told_from_an_image_without_a_copy(command):
+    status, _, err = command('show', 'server')
+
+    assert status == 3
+    assert err == "glance-rawstore: 'server' is not the id of an image.\n"

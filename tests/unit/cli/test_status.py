@@ -162,6 +162,7 @@ def test_a_program_gets_all_of_it_with_units(world, status):
         'store': 'raw',
         'pool': 'images_raw',
         'rights': RIGHTS,
+        'space': {'stored_bytes': 0, 'capacity_bytes': 1 << 40},
     }
     assert seen['active_bytes'] == len(DATA)
     assert seen['copies']['active'] == 1
@@ -201,6 +202,18 @@ def test_people_get_a_line_for_each_thing(world, status):
         '0 being made, 1 without a worker, 0 handed over'
     )
     assert shown['budget'] == 'no limit'
+
+
+@pytest.mark.usefixtures('agent')
+def test_a_full_pool_is_critical(world, status):
+    pool = world.cluster.pools['images_raw']
+    pool.stored, pool.quota = 3 << 30, 3 << 30
+
+    code, out, _ = status('--check')
+    assert code == 2
+    assert out.startswith('RAWSTORE CRITICAL - the raw pool is 100% full | ')
+    _, out, _ = status()
+    assert '3.0 GiB of 3.0 GiB taken' in out
 
 
 def test_nothing_is_left_by_looking(world, status):

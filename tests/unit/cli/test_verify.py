@@ -104,6 +104,21 @@ def test_a_copy_of_another_size_is_different(on_node, comparer, world):
     assert comparer.sides is None
 
 
+def test_a_copy_whose_snapshot_was_removed_is_different(
+    on_node, comparer, world
+):
+    """Not "cannot be converted", which it said: somebody has removed it."""
+    with world.pool.image(raw_copy.name(ID)) as image:
+        image.unprotect_snap('snap')
+        image.remove_snap('snap')
+
+    status, out, _ = on_node('verify', ID)
+
+    assert status == 5
+    assert 'its snapshot is gone, so that nothing can clone it' in out
+    assert comparer.sides is None
+
+
 def test_what_is_not_there_ends_with_3(on_node, work, world):
     other, _ = world.copy()
 

@@ -159,6 +159,24 @@ def in_ceph(work):
         yield ioctx
 
 
+def test_an_original_that_is_lost_is_not_called_the_copy(work, in_ceph):
+    """As after Glance's database was restored from a backup."""
+    with ceph.rbd.Image(in_ceph, ID) as image:
+        image.remove_snap('snap')
+    ceph.rbd.RBD().remove(in_ceph, ID)
+
+    with (
+        pytest.raises(exceptions.ConversionFailed) as caught,
+        originals.open_original(work.job(), work.catalog.image(ID), print),
+    ):
+        pass
+
+    assert str(caught.value) == (
+        "The image's data is not where Glance says that it is."
+    )
+    assert f'images/{ID}@snap' in caught.value.in_full
+
+
 def reader(work):
     """A client that reads the original as qemu does."""
     client = ceph.rados.Rados(work.world.cluster.conf_file, 'glance')

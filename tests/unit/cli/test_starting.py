@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line waits neither for ever nor past Ctrl-C."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from glance_rawstore import stores
+from glance_rawstore.agent.node import Node
+from glance_rawstore.cli import starting
+
+# A lock that is taken twice is waited for within the C library for ever,
+# whatever signals come: as librados waits for an answer.
+_STUCK = """
+import ctypes
+from glance_rawstore.cli import starting
+
+with starting.interruptible():
+    lock = ctypes.create_string_buffer(256)
+    library = ctypes.CDLL(None)
+    print('waiting', flush=True)
+    library.pthread_mutex_lock(lock)
+    library.pthread_mutex_lock(lock)
+"""
+_SLEEPS = """
+import time
+from glance_rawstore.cli import starting
+
+try:
+    with starting.interruptible():
+        print('waiting', flush=True)
+        time.sleep(60)
+except KeyboardInterrupt:
+    print('noticed')
+"""
+
+
+def _interrupted(program):
+    """Its exit status, what it wrote since, and its stderr."""
+    with subprocess.Popen(
+        [sys.executable, '-c', program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == 'waiting\n'
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+def test_ctrl_c_ends_what_waits_within_a_library():
+    status, _, err = _interrupted(_STUCK)
+
+    assert status == 130
+    assert err == (
+        'glance-rawstore: interrupted while waiting for an answer of Ceph\n'
+    )
+
+
+def test_ctrl_c_is_left_to_python_where_that_takes_note():
+    assert _interrupted(_SLEEPS) == (0, 'noticed\n', '')
+
+
+def test_what_was_there_for_signals_is_there_again():
+    before = signal.getsignal(signal.SIGINT)
+
+    with starting.interruptible():
+        assert signal.getsignal(signal.SIGINT) is not before
+
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.parametrize(
+    ('configured', 'expected'), [(-1, 30), (0, 30), (5, 5), (300, 300)]
+)
+def test_an_answer_is_waited_for_as_long_as_is_configured_or_30_s(
+    world, configured, expected
+):
+    settings = dataclasses.replace(world.settings, timeout=configured)
+    store = stores.Store('raw', stores.DRIVER, 0, settings)
+
+    assert starting.bounded(store).rbd.timeout == expected
+
+
+def test_ceph_is_asked_before_glance_is_started(world, command, monkeypatch):
+    """Glance would wait for it for ever, and without a word."""
+    world.cluster.away = True
+    monkeypatch.setattr(Node, 'start', lambda *_: pytest.fail('started'))
+
+    status, out, err = command('events')
+
+    assert (status, out) == (1, '')
+    assert err.startswith('glance-rawstore: The storage cluster did not')

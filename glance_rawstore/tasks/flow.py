@@ -61,6 +61,12 @@ def _run(job: Job) -> None:
         LOG.info('No raw copy of image %s: %s', job.image_id, exc)
     except exceptions.Cancelled as exc:
         LOG.info('Raw copy of image %s given up: %s', job.image_id, exc)
+    except exceptions.LeaseLost:
+        LOG.warning(
+            'Raw copy of image %s left to another worker: this one did not '
+            'renew its lease within lease_duration',
+            job.image_id,
+        )
     except exceptions.RawStoreError as exc:
         LOG.warning(
             'Raw copy of image %s failed: %s', job.image_id, exc.in_full

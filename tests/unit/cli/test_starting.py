@@ -13,15 +13,24 @@ from glance_rawstore.agent.node import Node
 from glance_rawstore.cli import starting
 
 # A lock that is taken twice is waited for within the C library for ever,
-# whatever signals come: as librados waits for an answer.
+# whatever signals come: as librados waits for an answer. It is said when the
+# kernel has the main thread waiting for it.
 _STUCK = """
-import ctypes
+import ctypes, threading
 from glance_rawstore.cli import starting
 
-with starting.interruptible():
-    lock = ctypes.create_string_buffer(256)
-    library = ctypes.CDLL(None)
+lock = ctypes.create_string_buffer(256)
+library = ctypes.CDLL(None)
+address = hex(ctypes.addressof(lock))
+call = f'/proc/self/task/{threading.get_native_id()}/syscall'
+
+def tell():
+    while address not in open(call).read():
+        pass
     print('waiting', flush=True)
+
+with starting.interruptible():
+    threading.Thread(target=tell, daemon=True).start()
     library.pthread_mutex_lock(lock)
     library.pthread_mutex_lock(lock)
 """
@@ -32,7 +41,7 @@ from glance_rawstore.cli import starting
 try:
     with starting.interruptible():
         print('waiting', flush=True)
-        time.sleep(60)
+        time.sleep(600)
 except KeyboardInterrupt:
     print('noticed')
 """

@@ -4,6 +4,7 @@
 import pytest
 
 from glance_rawstore import ceph
+from glance_rawstore import exceptions
 from glance_rawstore import nodes
 from glance_rawstore import raw_pool
 from glance_rawstore import slots
@@ -215,3 +216,17 @@ def test_what_a_dead_worker_left_is_taken_over(work):
     work.world.begin(ID)
 
     assert work.run().status == 'success'
+
+
+def test_a_lost_lease_is_no_failure_of_the_copy(work, caplog):
+    """Who was frozen for a while has it made by another."""
+
+    def lose(_calls):
+        raise exceptions.LeaseLost
+
+    work.converter.during = lose
+
+    work.run()
+
+    assert f'Raw copy of image {ID} left to another worker' in caplog.text
+    assert 'failed' not in caplog.text

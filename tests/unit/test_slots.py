@@ -206,6 +206,23 @@ def test_who_waits_gets_the_slot_when_it_is_free(tmp_path):
     assert all(0 < seconds <= 1 for seconds in waits)
 
 
+def test_who_begins_next_looks_most_often():
+    pauses = [slots._pause(before, 2, 20) for before in range(20)]
+
+    assert pauses == sorted(pauses)
+    assert pauses[:2] == [slots._FIRST] * 2
+    assert pauses[4:] == [slots._RETRY] * 16
+
+
+@pytest.mark.parametrize('waiting', [150, 1000, 5000])
+def test_looks_take_little_though_many_wait(waiting):
+    look = waiting * 10e-6  # seconds of a core
+
+    for before in (0, 1, 2, 3):
+        pause = slots._pause(before, 2, waiting)
+        assert look <= pause / 20 * 1.001
+
+
 def test_waiting_ends_with_what_the_wait_raises(tmp_path):
     with taken(tmp_path), pytest.raises(NoSlot), taken(tmp_path):
         pass

@@ -99,7 +99,7 @@ class Part:
         """
         node = verdict.node(source.node)
         qemu_img = self._qemu_img(verdict.virtual_size)
-        info = qemu_img.info(node)
+        info = qemu_img.info(node, verdict.sure_size)
         safety.check_size(info.virtual_size, self._options.max_size)
         claim = admission.Claim(
             self.image_id,

@@ -22,6 +22,9 @@ from glance_rawstore import nodes
 #: keeps its metadata anywhere in the first MiBs; nothing else needs 1 MiB.
 INSPECT_LIMIT = 16 * units.Mi
 
+#: Bytes in which qemu counts a disk.
+SECTOR = 512
+
 # https://gitlab.com/qemu-project/qemu/-/blob/master/docs/interop/qcow2.txt
 _QCOW2_CLUSTER_BITS = slice(20, 24)
 _QCOW2_CRYPT_METHOD = slice(32, 36)
@@ -64,6 +67,16 @@ class Verdict:
     driver: str
     virtual_size: int
     cluster_size: int | None = None
+
+    @property
+    def sure_size(self) -> int | None:
+        """The virtual size, if qemu is sure to see the same one; else None.
+
+        Of a qcow2 it reads the same field, in whole sectors (block/qcow2.c);
+        of others it may be told by another one, or round it.
+        """
+        whole = self.virtual_size % SECTOR == 0
+        return self.virtual_size if whole and self.driver == 'qcow2' else None
 
     def node(self, protocol: nodes.Node) -> nodes.Node:
         """How qemu is to open the image.

@@ -128,6 +128,40 @@ def test_allocated_data_is_measured_without_metadata(images, tmp_path):
     assert 6 * MIB <= info.allocated <= 6 * MIB + 6 * 65536
 
 
+def test_the_size_of_a_qcow2_need_not_be_asked_for(images, tmp_path):
+    contents = images.Contents(size=64 * MIB + 512, data=6 * MIB)
+    path = images.qcow2(tmp_path, contents=contents)
+    source = nodes.source('qcow2', file_node(path))
+    found = safety.inspect(Memory(path.read_bytes()), 'qcow2', 65 * MIB)
+
+    info = convert.QemuImg(LIMITS).info(source, found.sure_size)
+
+    assert info.virtual_size == 64 * MIB + 512
+    assert info == convert.QemuImg(LIMITS).info(source)
+
+
+def test_a_disk_that_is_smaller_than_its_header_said_is_refused(
+    images, tmp_path
+):
+    path = images.qcow2(tmp_path, contents=images.Contents(size=MIB, data=0))
+    source = nodes.source('qcow2', file_node(path))
+
+    with pytest.raises(exceptions.ConversionFailed):
+        convert.QemuImg(LIMITS).info(source, MIB + 512)
+
+
+def test_a_disk_that_is_larger_than_its_header_said_is_refused(
+    images, tmp_path
+):
+    path = images.qcow2(tmp_path, contents=images.Contents(size=MIB, data=0))
+    copy = tmp_path / 'copy'
+    copy.touch()
+    copy.open('r+b').truncate(MIB - 512)
+
+    with pytest.raises(exceptions.ConversionFailed):
+        run(nodes.source('qcow2', file_node(path)), file_node(copy))
+
+
 def test_nothing_is_allocated_in_an_empty_image(images, tmp_path):
     path = images.qcow2(tmp_path, contents=images.EMPTY)
 

@@ -52,22 +52,35 @@ def reserve(world):
 class TestMeasure:
     """The real qemu-img says how large the copy is to be."""
 
+    @pytest.mark.parametrize('size', [5 * MIB, 5 * MIB + 512, 5 * MIB + 1])
     def test_the_part_gets_the_exact_size(
-        self, world, reserve, images, tmp_path
+        self, world, reserve, images, tmp_path, size
     ):
-        path = images.qcow2(tmp_path, contents=images.Contents(size=5 * MIB))
+        path = images.qcow2(tmp_path, contents=images.Contents(size=size))
+        named = dataclasses.replace(VERDICT, virtual_size=size)
 
-        info = reserve().measure(Source(path), VERDICT)
+        info = reserve().measure(Source(path), named)
 
-        assert info.virtual_size == world.pool.size(ID) == 5 * MIB
+        sectors = -(-size // 512)
+        assert info.virtual_size == world.pool.size(ID) == sectors * 512
 
     def test_what_qemu_img_sees_counts_for_the_limit(
         self, reserve, images, tmp_path
     ):
-        path = images.qcow2(tmp_path, contents=images.EMPTY)
+        contents = images.Contents(size=5 * MIB)
+        path = images.GOOD['vmdk-sparse'](tmp_path, contents=contents)
+        named = safety.Verdict('vmdk', 'vmdk', MIB)
 
         with pytest.raises(exceptions.TooLarge):
-            reserve(max_size=MIB).measure(Source(path), VERDICT)
+            reserve(max_size=MIB).measure(Source(path), named)
+
+    def test_a_qcow2_that_names_more_than_qemu_img_sees_is_refused(
+        self, reserve, images, tmp_path
+    ):
+        path = images.qcow2(tmp_path, contents=images.Contents(size=5 * MIB))
+
+        with pytest.raises(exceptions.ConversionFailed):
+            reserve().measure(Source(path), VERDICT)
 
     def test_no_more_is_written_than_is_free(
         self, world, reserve, images, tmp_path
@@ -75,9 +88,10 @@ class TestMeasure:
         contents = images.Contents(size=5 * MIB, data=2 * MIB)
         path = images.qcow2(tmp_path, contents=contents)
         world.cluster.free = MIB
+        named = dataclasses.replace(VERDICT, virtual_size=5 * MIB)
 
         with pytest.raises(exceptions.NoSpace, match=r'1\.0 MiB are free'):
-            reserve().measure(Source(path), VERDICT)
+            reserve().measure(Source(path), named)
 
 
 class Converter:
@@ -92,7 +106,7 @@ class Converter:
         self.limits = limits
         return self
 
-    def info(self, source):
+    def info(self, source, size=None):
         return convert.Info(SIZE, len(self._data))
 
     def convert(self, source, target, requests, calls, window=None):

@@ -46,7 +46,7 @@ class QemuImg:
     def __call__(self, limits):
         return self
 
-    def info(self, source):
+    def info(self, source, size=None):
         return convert.Info(SIZE, 4 * len(DATA))
 
     def allocated(self, source, offset, length):

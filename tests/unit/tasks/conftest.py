@@ -46,7 +46,7 @@ class Converter:
         self.limits.append(limits)
         return self
 
-    def info(self, source):
+    def info(self, source, size=None):
         return convert.Info(SIZE, len(DATA))
 
     def allocated(self, source, offset, length):

@@ -133,9 +133,9 @@ def test_who_waits_for_the_budget_ends_with_its_process(
     limit(10 * len(DATA))
     info = work.converter.info
 
-    def last(source):
+    def last(source, size):
         work.stop.set()
-        return info(source)
+        return info(source, size)
 
     work.converter.info = last
     with budget.locked(work.world.other_node().ioctx, time.sleep):

@@ -45,7 +45,7 @@ def work(work, monkeypatch):
     monkeypatch.setattr(
         work.converter,
         'info',
-        lambda source: type(
+        lambda source, size=None: type(
             'Info', (), {'virtual_size': SIZE, 'allocated': 2 * len(DATA)}
         ),
     )

@@ -542,7 +542,7 @@ def sliced(work, staging, monkeypatch):
     monkeypatch.setattr(
         work.converter,
         'info',
-        lambda source: type(
+        lambda source, size=None: type(
             'Info', (), {'virtual_size': SIZE, 'allocated': 2 * len(DATA)}
         ),
     )

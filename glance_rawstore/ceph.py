@@ -158,18 +158,6 @@ def fsid(settings: Settings) -> str:
         return str(client.get_fsid())
 
 
-def read_omap(ioctx: Any, name: str, keys: Iterable[str]) -> dict[str, bytes]:
-    """Those of these keys that the omap of an object has.
-
-    :raises NotFound: there is no such object
-    :raises CephUnavailable: the cluster does not answer
-    """
-    with translated(), rados.ReadOpCtx() as operation:
-        found, _ = ioctx.get_omap_vals_by_keys(operation, tuple(keys))
-        ioctx.operate_read_op(operation, name)
-        return entries(found)
-
-
 def entries(found: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
     """What was read of an omap; the bindings have None for an empty value."""
     return {key: value or b'' for key, value in found}

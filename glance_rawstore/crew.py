@@ -27,19 +27,11 @@ LOG = logging.getLogger(__name__)
 #: Name of the object.
 OBJECT = 'glance_rawstore.crew'
 
-_TABLE = omap.Table(OBJECT)
+_ENTRIES = omap.Entries(OBJECT, str.encode, omap.text)
 _LOCK = 'glance_rawstore_helper'
 
-
-def offered(ioctx: Any) -> dict[str, str]:
-    """Copies that have slices to take: ids of their ``.part``, by image.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    found = _TABLE.read_all(ioctx)
-    return {
-        key: value.decode(errors='replace') for key, value in found.items()
-    }
+#: Copies that have slices to take: ids of their ``.part``, by image.
+offered = _ENTRIES.read_all
 
 
 def withdraw(ioctx: Any, image_id: str, rbd_id: str) -> None:
@@ -47,9 +39,7 @@ def withdraw(ioctx: Any, image_id: str, rbd_id: str) -> None:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    found = _TABLE.read(ioctx, (image_id,))
-    if found.get(image_id) == rbd_id.encode():
-        _TABLE.remove(ioctx, image_id)
+    _ENTRIES.table.remove_unchanged(ioctx, image_id, rbd_id.encode())
 
 
 def may_come(ioctx: Any, workers: int) -> bool:
@@ -125,7 +115,7 @@ class Sharing:
         rbd_id = record.rbd_id
         try:
             if shared:
-                _TABLE.write(self._ioctx, self._image_id, rbd_id.encode())
+                _ENTRIES.write(self._ioctx, self._image_id, rbd_id)
             else:
                 withdraw(self._ioctx, self._image_id, rbd_id)
         except exceptions.RawStoreError as exc:

@@ -117,10 +117,7 @@ def created(ioctx: Any, rbd_id: str) -> float | None:
     :returns: None when it is gone
     :raises CephUnavailable: the cluster does not answer
     """
-    try:
-        found = ceph.read_omap(ioctx, _HEADER + rbd_id, (_CREATED,))
-    except exceptions.NotFound:
-        return None
+    found = aio.read_omap(ioctx, _HEADER + rbd_id, (_CREATED,)).result()
     return _time(found.get(_CREATED))
 
 
@@ -137,20 +134,18 @@ def meta(ioctx: Any, rbd_id: str, key: str) -> str | None:
 
     :raises CephUnavailable: the cluster does not answer
     """
-    try:
-        return metas(ioctx, rbd_id, (key,)).get(key)
-    except exceptions.NotFound:
-        return None
+    return metas(ioctx, rbd_id, (key,)).get(key)
 
 
 def metas(ioctx: Any, rbd_id: str, keys: Iterable[str]) -> dict[str, str]:
     """Image-meta of an RBD image: those of these keys that there are.
 
-    :raises NotFound: there is no such image
+    There are none of them where there is no such image.
+
     :raises CephUnavailable: the cluster does not answer
     """
     names = [_META + key for key in keys]
-    found = ceph.read_omap(ioctx, _HEADER + rbd_id, names)
+    found = aio.read_omap(ioctx, _HEADER + rbd_id, names).result()
     return {
         key.removeprefix(_META): value.decode(errors='replace')
         for key, value in found.items()

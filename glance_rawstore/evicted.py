@@ -8,7 +8,6 @@ Beside them lie the traces of all copies that have gone lately, whatever made
 them go: whoever looks for a copy in vain reads both at once.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from glance_rawstore import omap
@@ -20,71 +19,21 @@ from glance_rawstore.lifecycle.shown import Gone
 #: Name of the object.
 OBJECT = 'glance_rawstore.evicted'
 
-_TABLE = omap.Table(OBJECT)
-#: What the keys of traces begin with; the others are ids of images.
+#: By image; a trace can't be read as an eviction, so it is left out.
+_ENTRIES = omap.Entries(OBJECT, evicted.encode, evicted.decode)
+_TABLE = _ENTRIES.table
+#: What the keys of traces begin with.
 _GONE = 'gone/'
 
-
-def read(ioctx: Any, image_id: str) -> Evicted | None:
-    """The eviction of one image's copy, or None.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    return read_some(ioctx, (image_id,)).get(image_id)
-
-
-def read_some(ioctx: Any, image_ids: Iterable[str]) -> dict[str, Evicted]:
-    """The evictions of these images' copies, by image.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    return _decoded(_TABLE.read(ioctx, image_ids))
-
-
-def read_all(ioctx: Any) -> dict[str, Evicted]:
-    """Every eviction that is noted, by image.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    return _decoded(_TABLE.read_all(ioctx))
-
-
-def _decoded(entries: dict[str, bytes]) -> dict[str, Evicted]:
-    """Evictions as they were written; what cannot be read is left out."""
-    decoded = (
-        (key, evicted.decode(value))
-        for key, value in entries.items()
-        if not key.startswith(_GONE)
-    )
-    return {key: value for key, value in decoded if value is not None}
-
-
-def prepare(ioctx: Any) -> None:
-    """Have room for notes even when the pool is full.
-
-    :raises NoSpace: the pool is full, and there was never one
-    :raises CephUnavailable: the cluster does not answer
-    """
-    _TABLE.create(ioctx)
-
-
-def note(ioctx: Any, image_id: str, value: Evicted) -> None:
-    """Note that an image's copy is evicted; before anything is done to it.
-
-    :raises NoSpace: the pool is full, and this would be its first entry
-    :raises CephUnavailable: the cluster does not answer
-    """
-    _TABLE.write(ioctx, image_id, evicted.encode(value))
-
-
-def forget(ioctx: Any, image_id: str) -> None:
-    """Have the copy made again as if it had never been evicted.
-
-    Accepts "already gone".
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    _TABLE.remove(ioctx, image_id)
+read = _ENTRIES.read
+read_some = _ENTRIES.read_some
+read_all = _ENTRIES.read_all
+#: Note that an image's copy is evicted; before anything is done to it.
+note = _ENTRIES.write
+#: Have the copy made again as if it had never been evicted.
+forget = _ENTRIES.remove
+#: Have room for notes even when the pool is full.
+prepare = _TABLE.create
 
 
 def leave_trace(ioctx: Any, image_id: str, now: float) -> None:
@@ -109,7 +58,7 @@ def read_why(
     trace = f'{_GONE}{image_id}'
     found = _TABLE.read(ioctx, (image_id, trace))
     gone = _gone(found[trace], now) if trace in found else None
-    return _decoded(found).get(image_id), gone
+    return evicted.decode(found.get(image_id, b'')), gone
 
 
 def _gone(value: bytes, now: float) -> Gone | None:

@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 #: Name of the object.
 OBJECT = 'glance_rawstore.handover'
 
-_TABLE = omap.Table(OBJECT)
+_ENTRIES = omap.Entries(OBJECT, str.encode, omap.text)
 _LOCK = 'glance_rawstore.agents'
 _TAG = 'agents'
 # LIBRADOS_LOCK_FLAG_MAY_RENEW in librados.h: take it, or renew what is ours.
@@ -46,15 +46,6 @@ def agents(ioctx: Any) -> int:
     return lease.holders(ioctx, OBJECT, _LOCK)
 
 
-def offer(ioctx: Any, image_id: str, task_id: str) -> None:
-    """Hand the conversion of an image over, with its task.
-
-    :raises NoSpace: the pool is full
-    :raises CephUnavailable: the cluster does not answer
-    """
-    _TABLE.write(ioctx, image_id, task_id.encode())
-
-
 def ask(ioctx: Any, image_id: str) -> None:
     """Have an evicted copy made again, soon; nobody has a task for it yet.
 
@@ -62,37 +53,18 @@ def ask(ioctx: Any, image_id: str) -> None:
     :raises CephUnavailable: the cluster does not answer
     """
     # Unless there is a task: what is not there compares as empty.
-    _TABLE.change(ioctx, {}, {image_id: b''})
+    _ENTRIES.table.change(ioctx, {}, {image_id: b''})
 
 
-def offered(ioctx: Any, image_id: str) -> str | None:
-    """The task of a conversion that was handed over, or None.
-
-    It is empty for one that nobody has begun.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    found = _TABLE.read(ioctx, (image_id,)).get(image_id)
-    return None if found is None else found.decode(errors='replace')
-
-
-def all_offered(ioctx: Any) -> dict[str, str]:
-    """All that was handed over and not taken yet: tasks by image.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    found = _TABLE.read_all(ioctx)
-    return {
-        key: value.decode(errors='replace') for key, value in found.items()
-    }
-
-
-def take(ioctx: Any, image_id: str) -> None:
-    """Note that it was taken, or is of no use; accepts "already gone".
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    _TABLE.remove(ioctx, image_id)
+#: Hand the conversion of an image over, with its task.
+offer = _ENTRIES.write
+#: The task of a conversion that was handed over, or None; it is empty for one
+#: that nobody has begun.
+offered = _ENTRIES.read
+#: All that was handed over and not taken yet: tasks by image.
+all_offered = _ENTRIES.read_all
+#: Note that it was taken, or is of no use.
+take = _ENTRIES.remove
 
 
 class Presence:

@@ -7,11 +7,13 @@ stays: a full pool has no room for a new one.
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from glance_rawstore import aio
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
+
+_V = TypeVar('_V')
 
 #: Entries read at once.
 _PAGE = 1000
@@ -31,10 +33,7 @@ class Table:
 
         :raises CephUnavailable: the cluster does not answer
         """
-        try:
-            return ceph.read_omap(ioctx, self.name, keys)
-        except exceptions.NotFound:
-            return {}
+        return self.begin_read(ioctx, keys).result()
 
     def begin_read(
         self, ioctx: Any, keys: Iterable[str]
@@ -130,13 +129,17 @@ class Table:
         :raises CephUnavailable: the cluster does not answer
         """
         return sum(
-            self._remove_unchanged(ioctx, key, value)
+            self.remove_unchanged(ioctx, key, value)
             for key, value in self.read_all(ioctx).items()
             if unwanted(key, value)
         )
 
-    def _remove_unchanged(self, ioctx: Any, key: str, value: bytes) -> bool:
-        """Remove an entry, unless it was written anew since it was read."""
+    def remove_unchanged(self, ioctx: Any, key: str, value: bytes) -> bool:
+        """Remove an entry, unless it was written anew since it was read.
+
+        :returns: whether it was removed
+        :raises CephUnavailable: the cluster does not answer
+        """
         try:
             before = {key: value.decode()}
         except UnicodeDecodeError:  # which nothing of ours writes
@@ -144,3 +147,54 @@ class Table:
         with contextlib.suppress(exceptions.NotFound):
             return ceph.change_omap(ioctx, self.name, before, {key: None})
         return False
+
+
+class Entries(Generic[_V]):
+    """A table whose entries are values of one kind.
+
+    All of it raises what :class:`Table` does.
+
+    :param name: of the object
+    :param encode: how a value is written
+    :param decode: the value of what was read; None for what is something
+        else, which is left out
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encode: Callable[[_V], bytes],
+        decode: Callable[[bytes], _V | None],
+    ) -> None:
+        self.table = Table(name)
+        self._encode = encode
+        self._decode = decode
+
+    def read(self, ioctx: Any, key: str) -> _V | None:
+        """The value of one entry, or None."""
+        return self.read_some(ioctx, (key,)).get(key)
+
+    def read_some(self, ioctx: Any, keys: Iterable[str]) -> dict[str, _V]:
+        """The values of those of these entries that are there, by key."""
+        return self._values(self.table.read(ioctx, keys))
+
+    def read_all(self, ioctx: Any) -> dict[str, _V]:
+        """The values of all entries, by key."""
+        return self._values(self.table.read_all(ioctx))
+
+    def _values(self, found: Mapping[str, bytes]) -> dict[str, _V]:
+        decoded = ((key, self._decode(value)) for key, value in found.items())
+        return {key: value for key, value in decoded if value is not None}
+
+    def write(self, ioctx: Any, key: str, value: _V) -> None:
+        """Set an entry."""
+        self.table.write(ioctx, key, self._encode(value))
+
+    def remove(self, ioctx: Any, key: str) -> None:
+        """Remove an entry; accepts "already gone"."""
+        self.table.remove(ioctx, key)
+
+
+def text(value: bytes) -> str:
+    """The value of an entry that is text, whatever it is."""
+    return value.decode(errors='replace')

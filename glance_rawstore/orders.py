@@ -10,7 +10,6 @@ copy that was ordered stays until somebody deletes or evicts it.
 import dataclasses
 import json
 import logging
-from typing import Any
 
 from glance_rawstore import omap
 
@@ -18,8 +17,6 @@ LOG = logging.getLogger(__name__)
 
 #: Name of the object.
 OBJECT = 'glance_rawstore.orders'
-
-_TABLE = omap.Table(OBJECT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,43 +31,11 @@ class Order:
     request_id: str
 
 
-def give(ioctx: Any, image_id: str, order: Order) -> None:
-    """Order the copy of an image.
-
-    :raises NoSpace: the pool is full, and this would be its first entry
-    :raises CephUnavailable: the cluster does not answer
-    """
-    value = json.dumps(dataclasses.asdict(order))
-    _TABLE.write(ioctx, image_id, value.encode())
+def _encode(order: Order) -> bytes:
+    return json.dumps(dataclasses.asdict(order)).encode()
 
 
-def forget(ioctx: Any, image_id: str) -> None:
-    """Remove the order of an image; accepts "already gone".
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    _TABLE.remove(ioctx, image_id)
-
-
-def read(ioctx: Any, image_id: str) -> Order | None:
-    """The order of an image's copy, or None.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    found = _TABLE.read(ioctx, (image_id,)).get(image_id)
-    return None if found is None else _decoded(found)
-
-
-def read_all(ioctx: Any) -> dict[str, Order]:
-    """All orders, by image.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    found = _TABLE.read_all(ioctx)
-    return {image_id: _decoded(value) for image_id, value in found.items()}
-
-
-def _decoded(value: bytes) -> Order:
+def _decode(value: bytes) -> Order:
     """An entry; one that cannot be read is an order all the same."""
     try:
         found = json.loads(value)
@@ -78,3 +43,11 @@ def _decoded(value: bytes) -> Order:
     except (ValueError, KeyError, TypeError) as exc:
         LOG.warning('An order cannot be read: %s', exc)
         return Order(0.0, '')
+
+
+_ENTRIES = omap.Entries(OBJECT, _encode, _decode)
+
+give = _ENTRIES.write
+read = _ENTRIES.read
+read_all = _ENTRIES.read_all
+forget = _ENTRIES.remove

@@ -34,9 +34,10 @@ Stop = Callable[[], Exception | None]
 
 
 def read(pool: raw_pool.RawPool, rbd_id: str) -> tuple[str, str]:
-    """Who makes a ``.part``, and what is kept of its slices; or nothing.
+    """Who makes a ``.part``, and what is kept of its slices.
 
-    :raises NotFound: it is gone
+    Nothing of either where it is gone.
+
     :raises CephUnavailable: the cluster does not answer
     """
     keys = (raw_copy.META_WORKER, raw_copy.META_SLICES)
@@ -91,10 +92,7 @@ class Record:
         :raises Cancelled: it was deleted meanwhile
         :raises CephUnavailable: the cluster does not answer
         """
-        try:
-            worker, text = read(self._pool, self.rbd_id)
-        except exceptions.NotFound as exc:
-            raise exceptions.Cancelled() from exc
+        worker, text = read(self._pool, self.rbd_id)
         if not worker:
             raise exceptions.Cancelled()
         if worker != self.owner:

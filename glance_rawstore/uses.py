@@ -7,19 +7,19 @@ batch at a time. None takes a lock for it: an entry is written only if it is
 still what it was when it was read (:meth:`glance_rawstore.omap.Table.change`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from glance_rawstore import exceptions
 from glance_rawstore import omap
 from glance_rawstore.lifecycle import uses
 from glance_rawstore.lifecycle.uses import Count
-from glance_rawstore.lifecycle.uses import Use
 
 #: Name of the object.
 OBJECT = 'glance_rawstore.uses'
 
-_TABLE = omap.Table(OBJECT)
+_ENTRIES = omap.Entries(OBJECT, uses.encode, uses.decode)
+_TABLE = _ENTRIES.table
 
 #: Images of which counts are written together; after a clash with another
 #: writer all of them are read again.
@@ -27,27 +27,9 @@ BATCH = 100
 #: Times that this is tried; each time somebody else has succeeded.
 _TRIES = 50
 
-
-def read(ioctx: Any, image_id: str) -> Use | None:
-    """What is known of the uses of one image's copy.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    return _decoded(_TABLE.read(ioctx, (image_id,))).get(image_id)
-
-
-def read_all(ioctx: Any) -> dict[str, Use]:
-    """What is known of the uses of all copies, by image.
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    return _decoded(_TABLE.read_all(ioctx))
-
-
-def _decoded(entries: Mapping[str, bytes]) -> dict[str, Use]:
-    """Entries as they were written; what cannot be read is left out."""
-    decoded = ((key, uses.decode(value)) for key, value in entries.items())
-    return {key: value for key, value in decoded if value is not None}
+read = _ENTRIES.read
+read_all = _ENTRIES.read_all
+forget = _ENTRIES.remove
 
 
 def add(ioctx: Any, counts: Mapping[str, Count], half_life: float) -> None:
@@ -63,8 +45,8 @@ def add(ioctx: Any, counts: Mapping[str, Count], half_life: float) -> None:
     """
     for _ in range(_TRIES):
         before = _TABLE.read(ioctx, counts)
-        known = _decoded(before)
-        for image_id in before.keys() - known.keys():
+        known = {key: uses.decode(value) for key, value in before.items()}
+        for image_id in [key for key, use in known.items() if use is None]:
             _TABLE.remove(ioctx, image_id)
             del before[image_id]
         after = {
@@ -76,12 +58,3 @@ def add(ioctx: Any, counts: Mapping[str, Count], half_life: float) -> None:
         if _TABLE.change(ioctx, before, after):
             return
     raise exceptions.CephUnavailable()
-
-
-def forget(ioctx: Any, image_ids: Iterable[str]) -> None:
-    """Remove what is known of these images; accepts "already gone".
-
-    :raises CephUnavailable: the cluster does not answer
-    """
-    for image_id in image_ids:
-        _TABLE.remove(ioctx, image_id)

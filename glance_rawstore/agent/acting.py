@@ -40,7 +40,7 @@ _FORGET: dict[Kind, Callable[[Any, str], None]] = {
     Kind.FORGET: attempts.forget,
     Kind.TAKE: handover.take,
     Kind.FORGET_EVICTION: evicted.forget,
-    Kind.FORGET_USES: lambda ioctx, image_id: uses.forget(ioctx, [image_id]),
+    Kind.FORGET_USES: uses.forget,
     Kind.FORGET_ORDER: orders.forget,
 }
 

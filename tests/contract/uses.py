@@ -21,7 +21,7 @@ class UsesContract:
     def test_nothing_is_known_at_first(self, world):
         assert uses.read(world.pool.ioctx, 'one') is None
         assert uses.read_all(world.pool.ioctx) == {}
-        uses.forget(world.pool.ioctx, ['one'])
+        uses.forget(world.pool.ioctx, 'one')
         assert uses.read_all(world.pool.ioctx) == {}
 
     def test_what_was_counted_adds_up(self, world):
@@ -86,7 +86,8 @@ class UsesContract:
         counts = {'one': Count(1, NOW), 'two': Count(1, NOW)}
         uses.add(world.pool.ioctx, counts, HOUR)
 
-        uses.forget(world.pool.ioctx, ['one', 'three'])
+        for image_id in ('one', 'three'):
+            uses.forget(world.pool.ioctx, image_id)
 
         assert list(uses.read_all(world.pool.ioctx)) == ['two']
 

@@ -334,6 +334,8 @@ class Ioctx:
     def get_omap_vals_by_keys(
         self, operation: ReadOpCtx, keys: tuple[str, ...]
     ) -> tuple[Iterator[tuple[str, bytes]], int]:
+        if not all(isinstance(key, str) for key in keys):
+            raise TypeError('keys must be a string')
         found: list[tuple[str, bytes]] = []
         operation.steps.append(
             lambda omap: found.extend(

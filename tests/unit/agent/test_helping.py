@@ -73,7 +73,7 @@ class Made:
         self.tell()
 
     def tell(self):
-        crew._TABLE.write(self.pool.ioctx, ID, self.rbd_id.encode())
+        crew._ENTRIES.write(self.pool.ioctx, ID, self.rbd_id)
 
     @property
     def states(self):

@@ -20,7 +20,6 @@ from glance_rawstore import record
 from glance_rawstore import resuming
 from glance_rawstore import safety
 from glance_rawstore import sources
-from glance_rawstore import takeover
 from glance_rawstore.lifecycle import cutting
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.slices import Slice
@@ -197,7 +196,7 @@ class Part:
 
         :raises CephUnavailable: the cluster does not answer
         """
-        return takeover.happened(
+        return resuming.taken_over(
             self.pool, self.image_id, self.rbd_id, self._lease.cookie
         )
 

@@ -99,6 +99,27 @@ def take_over(
     return True
 
 
+def taken_over(
+    pool: raw_pool.RawPool, image_id: str, rbd_id: str, cookie: str
+) -> bool:
+    """Whether another worker makes, or has made, the copy that was ours.
+
+    Either it goes on with ours, or that is gone and there is another one. A
+    worker that hung, and is awake again, sees what it was at fail in any way,
+    and must not take for its own what another one has made meanwhile.
+
+    :param rbd_id: internal id of our RBD image
+    :param cookie: of our lease
+    :raises CephUnavailable: the cluster does not answer
+    """
+    found = worker(pool, rbd_id)
+    if found is not None:
+        return found != cookie
+    names = raw_copy.part_name(image_id), raw_copy.name(image_id)
+    others = directory.ids(pool.ioctx, names)
+    return any(other != rbd_id for other in others.values())
+
+
 def shut_out(pool: raw_pool.RawPool, image_id: str) -> None:
     """Fence who has a ``.part`` open for writing, and keeps it open.
 

@@ -8,7 +8,6 @@ where those are limited (:mod:`glance_rawstore.cluster_slots`).
 from glance_rawstore import cluster_slots
 from glance_rawstore import exceptions
 from glance_rawstore import lease
-from glance_rawstore import slots
 from glance_rawstore import tickets
 from glance_rawstore.tasks.job import Job
 
@@ -35,13 +34,6 @@ class BothSlots:
         self._of_cluster = limited.at_once(project)
         if self._of_cluster is None:
             raise exceptions.ConversionFailed('Others convert or wait to.')
-
-    def wanted(self, job: Job) -> bool:
-        """Whether another conversion waits for that of the node.
-
-        That of the cluster is not taken before it is needed.
-        """
-        return slots.wanted(job.options.scratch_dir)
 
     def end(self) -> None:
         """Let others begin: all is converted."""

@@ -21,6 +21,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import making
 from glance_rawstore import safety
+from glance_rawstore import slots
 from glance_rawstore import tickets
 from glance_rawstore import tracing
 from glance_rawstore.catalog import Image
@@ -138,7 +139,7 @@ class HeadStart:
                     raise exceptions.ConversionFailed('It was not stored.')
                 return
             # Whoever takes a free slot is seen to wait for a moment.
-            before, wanted = wanted, self._slots.wanted(job)
+            before, wanted = wanted, slots.wanted(job.options.scratch_dir)
             if before and wanted:
                 raise exceptions.ConversionFailed('Others wait to convert.')
 

@@ -96,15 +96,17 @@ def run(job: Job, rbd_id: str, wanted: Callable[[], bool]) -> int:
     disk_format = formats.check_formats(
         image.disk_format, image.container_format
     )
-    with (
-        _cluster_slot(job) as has_slot,
-        crew.presence(
-            job.raw_pool.ioctx, rbd_id, job.options.lease_duration
-        ) as name,
-        originals.open_original(job, image, lambda text: None) as original,
-    ):
-        if not has_slot:
+    with contextlib.ExitStack() as stack:
+        if not stack.enter_context(_cluster_slot(job)):
             return 0
+        name = stack.enter_context(
+            crew.presence(
+                job.raw_pool.ioctx, rbd_id, job.options.lease_duration
+            )
+        )
+        original = stack.enter_context(
+            originals.open_original(job, image, lambda text: None)
+        )
         source = original.source
         verdict = safety.inspect(source, disk_format, job.options.max_size)
         ours = Record(
@@ -143,10 +145,7 @@ def _cluster_slot(job: Job) -> Iterator[bool]:
 
 def _is_for_us(job: Job, image: Image, rbd_id: str, kept: Slices) -> bool:
     """Whether we can help with a copy, and whoever makes it is ready."""
-    try:
-        owner, _ = record.read(job.raw_pool, rbd_id)
-    except exceptions.NotFound:
-        return False
+    owner, _ = record.read(job.raw_pool, rbd_id)
     return (
         # A new one has to shut the former one and its helpers out first.
         bool(owner)

@@ -49,7 +49,7 @@ EDGES = (
     *('uses', 'downloads', 'conversion_opts', 'staged'),
     *('budget', 'admission', 'evicting', 'cache_opts'),
     *('orders', 'tables', 'tracing'),
-    *('tally', 'rights', 'takeover'),
+    *('tally', 'rights'),
 )
 CORE = (
     *('lifecycle', 'selection', 'wishes', 'safety', 'formats'),

@@ -123,7 +123,7 @@ def test_nobody_hears_of_it_before_the_import_has_ended(work, staging):
         eventually(
             lambda: (
                 f'{ID}_raw.part' in work.world.names()
-                and staging.take._begun is not None
+                and staging.take._threads
                 and not staging.take._threads[0].is_alive()
             ),
             'it is converted',

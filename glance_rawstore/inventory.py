@@ -104,49 +104,27 @@ def _listed(entries: Iterable[dict[str, Any]]) -> Iterator[Listed]:
             )
 
 
-def trashed(pool: raw_pool.RawPool) -> list[tuple[str, str, str]]:
+def trashed(pool: raw_pool.RawPool) -> list[Listed]:
     """The copies in the RBD trash; other entries there are not ours.
 
-    :returns: (image id, name before, internal id) of each
+    :raises CephUnavailable: the cluster does not answer
     """
     with ceph.translated():
-        entries = list(ceph.rbd.RBD().trash_list(pool.ioctx))
-    return [
-        (each.image_id, each.name, each.rbd_id) for each in _listed(entries)
-    ]
-
-
-def names(pool: raw_pool.RawPool) -> list[tuple[str, bool]]:
-    """The copies in the pool by name.
-
-    :returns: (image id, is it a ``.part``) of each
-    """
-    return [(copy.image_id, copy.part) for copy in listing(pool).present]
+        return list(_listed(ceph.rbd.RBD().trash_list(pool.ioctx)))
 
 
 def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
     """Every copy in the pool and its trash, one by one as it is read."""
-    for image_id, part in names(pool):
-        name = (raw_copy.part_name if part else raw_copy.name)(image_id)
-        status = states.derive(part=part, final=not part, trashed=False)
-        found = _describe(pool, image_id, name, status, {'name': name})
-        if found is not None:
-            yield found
-    for image_id, name, rbd_id in trashed(pool):
-        found = _describe(
-            pool,
-            image_id,
-            name,
-            states.Status.PENDING_DELETE,
-            {'image_id': rbd_id},
-        )
-        if found is not None:
-            yield found
+    for copy in listing(pool).present:
+        yield from _described(pool, copy)
+    for copy in trashed(pool):
+        yield from _described(pool, copy)
 
 
 def all_images(pool: raw_pool.RawPool) -> list[str]:
     """Ids of the images that have a copy, active or being made."""
-    return list(dict.fromkeys(image_id for image_id, _ in names(pool)))
+    present = listing(pool).present
+    return list(dict.fromkeys(copy.image_id for copy in present))
 
 
 def active_images(pool: raw_pool.RawPool) -> list[str]:
@@ -156,52 +134,57 @@ def active_images(pool: raw_pool.RawPool) -> list[str]:
 
 def of_image(pool: raw_pool.RawPool, image_id: str) -> list[raw_copy.RawCopy]:
     """The copies of one image: the present one and those in the trash."""
-    found = []
-    for name, part in (
-        (raw_copy.name(image_id), False),
-        (raw_copy.part_name(image_id), True),
-    ):
-        status = states.derive(part=part, final=not part, trashed=False)
-        found.append(_describe(pool, image_id, name, status, {'name': name}))
-    for owner, name, rbd_id in trashed(pool):
-        if owner == image_id:
-            gone = states.Status.PENDING_DELETE
-            where = {'image_id': rbd_id}
-            found.append(_describe(pool, image_id, name, gone, where))
-    return [copy for copy in found if copy is not None]
+    present = (
+        Listed('', image_id, raw_copy.name(image_id), part=False),
+        Listed('', image_id, raw_copy.part_name(image_id), part=True),
+    )
+    found = [each for copy in present for each in _described(pool, copy)]
+    for copy in trashed(pool):
+        if copy.image_id == image_id:
+            found += _described(pool, copy)
+    return found
 
 
-def _describe(
-    pool: raw_pool.RawPool,
-    image_id: str,
-    name: str,
-    status: states.Status,
-    where: dict[str, str],
-) -> raw_copy.RawCopy | None:
-    """Read one copy; None when it is gone by now."""
+def _described(
+    pool: raw_pool.RawPool, copy: Listed
+) -> Iterator[raw_copy.RawCopy]:
+    """Read one copy, by its name if it has one; nothing when it is gone."""
+    gone = copy.deleted is not None
+    status = states.derive(
+        part=copy.part and not gone,
+        final=not copy.part and not gone,
+        trashed=gone,
+    )
+    where = {'image_id': copy.rbd_id} if gone else {'name': copy.name}
     try:
         with (
             ceph.translated(),
             ceph.rbd.Image(pool.ioctx, read_only=True, **where) as image,
         ):
-            meta = dict(image.metadata_list())
-            return raw_copy.RawCopy(
-                image_id=image_id,
-                pool=pool.name,
-                status=status,
-                virtual_size=image.size(),
-                bytes_used=_used(image, meta, status),
-                children=rbd_image.children(image),
-                created=_epoch(image.create_timestamp()),
-                rbd_name=name,
-                rbd_id=image.id(),
-                source_format=meta.get(raw_copy.META_SOURCE_FORMAT),
-                making=_making(pool, image.id(), meta)
-                if status is states.Status.PENDING
-                else None,
-            )
+            found = _read(pool, copy, status, image)
     except exceptions.NotFound:
-        return None
+        return
+    yield found
+
+
+def _read(
+    pool: raw_pool.RawPool, copy: Listed, status: states.Status, image: Any
+) -> raw_copy.RawCopy:
+    meta = dict(image.metadata_list())
+    pending = status is states.Status.PENDING
+    return raw_copy.RawCopy(
+        image_id=copy.image_id,
+        pool=pool.name,
+        status=status,
+        virtual_size=image.size(),
+        bytes_used=_used(image, meta, pending),
+        children=rbd_image.children(image),
+        created=_epoch(image.create_timestamp()),
+        rbd_name=copy.name,
+        rbd_id=image.id(),
+        source_format=meta.get(raw_copy.META_SOURCE_FORMAT),
+        making=_making(pool, image.id(), meta) if pending else None,
+    )
 
 
 def _making(
@@ -217,24 +200,20 @@ def _making(
     return raw_copy.Making(leased, len(kept.slices), kept.done, progress)
 
 
-def _used(
-    image: Any, meta: dict[str, str], status: states.Status
-) -> int | None:
+def _used(image: Any, meta: dict[str, str], pending: bool) -> int | None:
     """Bytes used: noted at the commit, counted while being written."""
     noted = meta.get(raw_copy.META_BYTES_USED)
     if noted is not None:
         return int(noted)
-    if status is states.Status.PENDING:
-        return rbd_image.bytes_used(image)
-    return None
+    return rbd_image.bytes_used(image) if pending else None
 
 
-def _purged(pool: raw_pool.RawPool, rbd_id: str, name: str) -> bool:
+def _purged(pool: raw_pool.RawPool, copy: Listed) -> bool:
     try:
-        return pool.purge(rbd_id)
+        return pool.purge(copy.rbd_id)
     except exceptions.CephUnavailable as exc:
         # One that somebody deferred, say, must not keep the others.
-        LOG.warning('The copy %s was not reaped: %s', name, exc.in_full)
+        LOG.warning('The copy %s was not reaped: %s', copy.name, exc.in_full)
         return False
 
 
@@ -246,16 +225,16 @@ def reap(pool: raw_pool.RawPool) -> Reaped:
     things in the pool.
     """
     gone, in_use, freed = [], [], 0
-    for image_id, name, rbd_id in trashed(pool):
+    for copy in trashed(pool):
         # Most of them are in use most of the time; to see that takes half of
         # what trying to remove them does.
-        if pool.in_use(rbd_id):
-            in_use.append(image_id)
+        if pool.in_use(copy.rbd_id):
+            in_use.append(copy.image_id)
             continue
-        header = directory.header(pool.ioctx, rbd_id)
-        if _purged(pool, rbd_id, name):
-            gone.append(image_id)
+        header = directory.header(pool.ioctx, copy.rbd_id)
+        if _purged(pool, copy):
+            gone.append(copy.image_id)
             freed += (header.bytes_used or 0) if header else 0
         else:
-            in_use.append(image_id)
+            in_use.append(copy.image_id)
     return Reaped(tuple(gone), tuple(in_use), freed)

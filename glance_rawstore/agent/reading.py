@@ -95,7 +95,7 @@ class Reader:
             copy = None if part.rbd_id == copy.rbd_id else copy
         use = uses.read(self._pool.ioctx, image_id)
         trash = inventory.trashed(self._pool)
-        mine = [rbd_id for owner, _, rbd_id in trash if owner == image_id]
+        mine = [each.rbd_id for each in trash if each.image_id == image_id]
         return self._facts(
             image_id,
             image,

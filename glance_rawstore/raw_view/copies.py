@@ -193,10 +193,7 @@ class Window:
     ) -> Iterator[tuple[str, Copy]]:
         read, entries = self._trash
         if time.monotonic() - read > TRASH_AGE:
-            entries = {
-                image_id: rbd_id
-                for image_id, _name, rbd_id in inventory.trashed(pool)
-            }
+            entries = {c.image_id: c.rbd_id for c in inventory.trashed(pool)}
             self._trash = (time.monotonic(), entries)
         for image_id in image_ids:
             if image_id not in entries:

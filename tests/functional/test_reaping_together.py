@@ -40,7 +40,7 @@ def reap(settings: ceph.Settings, begin: Event, end: Event) -> None:
     with RawPool.open(settings) as pool:
         begin.wait()
         while not end.is_set():
-            for _image_id, _name, rbd_id in inventory.trashed(pool):
+            for rbd_id in [c.rbd_id for c in inventory.trashed(pool)]:
                 pool.purge(rbd_id)
 
 

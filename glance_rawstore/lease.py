@@ -104,8 +104,8 @@ class Lock:
     :param name: of the lock
     :param duration: seconds after which it runs out if not renewed
     :param description: what ``rados lock info`` shows of it
+    :param cookie: by which its holder is known; a new one unless given
 
-    :ivar cookie: by which its holder is known
     :ivar lost: another one has it, or the object is gone
     """
 
@@ -116,13 +116,14 @@ class Lock:
         name: str,
         duration: float,
         description: str,
+        cookie: str = '',
     ) -> None:
         self._ioctx = ioctx
         self._key = key
         self._name = name
         self._duration = duration
         self._description = description
-        self.cookie = str(uuid.uuid4())
+        self.cookie = cookie or str(uuid.uuid4())
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.lost = False
@@ -199,22 +200,7 @@ class Lock:
 
 
 class Shared(Lock):
-    """A lock that several hold at once, each with a cookie of its own.
-
-    :param cookie: by which its holder is known
-    """
-
-    def __init__(
-        self,
-        ioctx: Any,
-        key: str,
-        name: str,
-        duration: float,
-        description: str,
-        cookie: str,
-    ) -> None:
-        super().__init__(ioctx, key, name, duration, description)
-        self.cookie = cookie
+    """A lock that several hold at once, each with a cookie of its own."""
 
     def _lock(self) -> None:
         self._ioctx.lock_shared(

@@ -4,6 +4,7 @@
 import dataclasses
 import os
 import tempfile
+from typing import Any
 
 from oslo_config import cfg
 from oslo_utils import strutils
@@ -86,9 +87,9 @@ class Options:
             scratch_dir=scratch_dir(conf),
             object_size=stores.option(conf, store, 'rbd_store_chunk_size', 8)
             * units.Mi,
-            weight=stores.option(conf, store, 'raw_copy_weight', 100),
+            weight=_of_store(conf, store, 'raw_copy_weight'),
             node_weights=_weights(
-                stores.option(conf, store, 'raw_copy_node_weights', {}), store
+                _of_store(conf, store, 'raw_copy_node_weights'), store
             ),
             by_default=ours.raw_cache_default,
             retry_delay=ours.retry_delay,
@@ -98,13 +99,11 @@ class Options:
             cpu=conversion_opts.CPU_PRIORITIES[ours.conversion_cpu_priority],
             staged=ours.convert_staged,
             io_class=conversion_opts.IO_CLASSES[ours.conversion_io_priority],
-            use_half_life=stores.option(
-                conf, store, 'raw_cache_use_half_life', 3 * 24 * 3600
-            ),
+            use_half_life=_of_store(conf, store, 'raw_cache_use_half_life'),
             budget=limits(conf, store),
             store=store,
-            eviction_policy=stores.option(
-                conf, store, 'raw_cache_eviction_policy', 'lru'
+            eviction_policy=_of_store(
+                conf, store, 'raw_cache_eviction_policy'
             ),
         )
 
@@ -122,6 +121,14 @@ class Options:
         )
 
 
+#: Of the options of a raw store, where they are not registered.
+_DEFAULTS = {option.dest: option.default for option in opts.STORE_OPTS}
+
+
+def _of_store(conf: cfg.ConfigOpts, store: str, name: str) -> Any:
+    return stores.option(conf, store, name, _DEFAULTS[name])
+
+
 def _weights(pairs: dict[str, str], store: str) -> dict[str, int]:
     try:
         return {node: int(value) for node, value in pairs.items()}
@@ -137,10 +144,10 @@ def limits(conf: cfg.ConfigOpts, store: str) -> Limits:
     :raises BadSetup: saying what to change
     """
     found = Limits(
-        bytes=_size(stores.option(conf, store, 'raw_cache_budget', '0')),
-        percent=stores.option(conf, store, 'raw_cache_budget_percent', 0),
-        high=stores.option(conf, store, 'raw_cache_high_watermark', 95),
-        low=stores.option(conf, store, 'raw_cache_low_watermark', 80),
+        bytes=_size(_of_store(conf, store, 'raw_cache_budget')),
+        percent=_of_store(conf, store, 'raw_cache_budget_percent'),
+        high=_of_store(conf, store, 'raw_cache_high_watermark'),
+        low=_of_store(conf, store, 'raw_cache_low_watermark'),
     )
     wrong = found.wrong()
     if wrong is not None:

@@ -56,10 +56,7 @@ class Removing:
         return image is not None and self._wished_for(image)
 
     def _wished_for(self, image: Image) -> bool:
-        enabled = self._node.options.by_default
-        default = wishes.by_default(
-            enabled, image.disk_format, image.container_format
-        )
+        default = wishes.by_default(self._node.options.by_default, image)
         return wishes.mentioned(image.properties, default)
 
     def check_evictable(self, image_id: str, force: bool) -> RawCopy:
@@ -77,9 +74,9 @@ class Removing:
         if lease.held(self._pool.ioctx, copy.rbd_id):
             raise exceptions.Refused('Who made it has not let go of it yet.')
         if copy.children != ():
-            count = 'some' if copy.children is None else len(copy.children)
             raise exceptions.Refused(
-                f'Clones need it ({count}): evicting it would free nothing.'
+                f'Clones need it ({copy.clones}): evicting it would free '
+                'nothing.'
             )
         image = self._node.catalog.image(image_id)
         if image is not None and wishes.protected(image.properties):

@@ -55,8 +55,7 @@ def _check(args: argparse.Namespace, removing: Any, image_id: str) -> Outcome:
     again = not args.unset and removing.wished_for(image_id)
     why = [f'{copy.status}, {output.size(copy.bytes_used)} used']
     if copy.children != ():
-        count = 'some' if copy.children is None else len(copy.children)
-        why.append(f'clones: {count}, so it goes to the trash')
+        why.append(f'clones: {copy.clones}, so it goes to the trash')
     if again:
         why.append(_AGAIN)
     facts = {'bytes_used': copy.bytes_used, 'made_again': again}

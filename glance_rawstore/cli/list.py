@@ -49,15 +49,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _row(copy: raw_copy.RawCopy) -> tuple[str, ...]:
-    children = copy.children
-    return (
-        copy.image_id,
-        str(copy.status),
-        output.size(copy.virtual_size),
-        output.size(copy.bytes_used),
-        'some' if children is None else str(len(children)),
-        output.age(copy),
-    )
+    return (copy.image_id, str(copy.status), *output.figures(copy))
 
 
 def _chosen(

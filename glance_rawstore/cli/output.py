@@ -48,6 +48,16 @@ def age(copy: raw_copy.RawCopy) -> str:
     return str(humanize.naturaldelta(time.time() - copy.created))
 
 
+def figures(copy: raw_copy.RawCopy) -> tuple[str, ...]:
+    """Virtual size, bytes used, clones and age of a copy, for people."""
+    return (
+        size(copy.virtual_size),
+        size(copy.bytes_used),
+        copy.clones,
+        age(copy),
+    )
+
+
 def as_dict(copy: raw_copy.RawCopy) -> dict[str, Any]:
     """A copy for a program; the names carry the units."""
     children = copy.children
@@ -93,8 +103,10 @@ def print_rows(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
         print('  '.join(cells).rstrip())
 
 
-def budget(found: Budget) -> dict[str, Any]:
-    """A budget for a program; the names carry the units."""
+def budget(found: Budget | None) -> dict[str, Any] | None:
+    """A budget for a program, if there is one; the names carry the units."""
+    if found is None or found.limit is None:
+        return None
     return {
         'limit_bytes': found.limit,
         'high_watermark_bytes': found.high,

@@ -56,9 +56,7 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
 
 def _wished_for(node: Any) -> Iterable[str]:
     for image in node.catalog.all_images():
-        default = wishes.by_default(
-            node.options.by_default, image.disk_format, image.container_format
-        )
+        default = wishes.by_default(node.options.by_default, image)
         if wishes.mentioned(image.properties, default):
             yield image.image_id
 

@@ -8,6 +8,7 @@ from typing import Any
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
 from glance_rawstore.agent.actions import Action
+from glance_rawstore.cli import asking
 from glance_rawstore.cli import output
 from glance_rawstore.cli import starting
 
@@ -25,33 +26,23 @@ def add_parser(commands: Any) -> None:
         'workers, reap. Safe to run at any time, on any node; run again, it '
         'finds nothing to do. Ends with 1 when something could not be done.',
     )
-    parser.add_argument(
-        '--dry-run',
-        action='store_true',
-        help='only show what would be done, and why',
-    )
+    asking.add_dry_run(parser)
     output.add_format(parser)
     parser.set_defaults(run=run)
 
 
-def _as_dict(action: Action) -> dict[str, str]:
-    return {
-        'action': str(action.kind),
-        'image_id': action.image_id,
-        'reason': action.reason,
-    }
+def _as_dict(action: str, image_id: str, reason: str) -> dict[str, str]:
+    return {'action': action, 'image_id': image_id, 'reason': reason}
 
 
 def _tell(actions: list[Action], form: str) -> None:
+    rows = [(str(a.kind), a.image_id, a.reason) for a in actions]
     if form == 'json':
-        output.print_json([_as_dict(action) for action in actions])
-        return
-    if not actions:
+        output.print_json([_as_dict(*row) for row in rows])
+    elif rows:
+        output.print_rows(_HEADINGS, list(rows))
+    else:
         print('nothing to do')
-        return
-    output.print_rows(
-        _HEADINGS, [(str(a.kind), a.image_id, a.reason) for a in actions]
-    )
 
 
 def _tell_strange(image_ids: list[str]) -> None:
@@ -113,9 +104,7 @@ class _Pass:
         return 1 if self._failed else 0
 
     def _add(self, action: str, image_id: str, reason: str) -> None:
-        self._done.append(
-            {'action': action, 'image_id': image_id, 'reason': reason}
-        )
+        self._done.append(_as_dict(action, image_id, reason))
         if self._form == 'text':
             print(f'{action:<16}  {image_id}  {reason}', flush=True)
 

@@ -157,7 +157,7 @@ def _sight_dict(sight: Sight) -> dict[str, Any]:
         },
         'active_bytes': sight.active_bytes,
         'pending_delete_bytes': sight.trashed_bytes,
-        'budget': _budget_dict(sight.budget),
+        'budget': output.budget(sight.budget),
         'unattended': sight.unattended,
         'handed_over': sight.handed_over,
         'images_without_copy': dataclasses.asdict(sight.failing),
@@ -165,13 +165,6 @@ def _sight_dict(sight: Sight) -> dict[str, Any]:
         'oldest_pending_seconds': _age(sight.oldest_pending, now),
         'oldest_pending_delete_seconds': _age(sight.oldest_trashed, now),
     }
-
-
-def _budget_dict(found: Budget | None) -> dict[str, int] | None:
-    if found is None or found.limit is None:
-        return None
-    named = dataclasses.asdict(found)
-    return {f'{name}_bytes': value for name, value in named.items()}
 
 
 def _age(since: float | None, now: float) -> int | None:

@@ -91,17 +91,9 @@ def _rows(seen: Seen) -> list[tuple[str, ...]]:
 
 
 def _row(copy: RawCopy) -> tuple[str, ...]:
-    children, making = copy.children, copy.making
+    making = copy.making
     done = '' if making is None else f'{making.progress or 0}%'
-    return (
-        copy.image_id,
-        str(copy.status),
-        done,
-        output.size(copy.virtual_size),
-        output.size(copy.bytes_used),
-        'some' if children is None else str(len(children)),
-        output.age(copy),
-    )
+    return (copy.image_id, str(copy.status), done, *output.figures(copy))
 
 
 class _News:
@@ -131,11 +123,10 @@ def _sum(seen: Seen) -> str:
 
 
 def _line(seen: Seen) -> str:
-    budget = seen.budget
     return json.dumps(
         {
             'at': round(time.time(), 3),
-            'budget': None if budget is None else output.budget(budget),
+            'budget': output.budget(seen.budget),
             'copies': [output.as_dict(copy) for copy in seen.copies],
         }
     )

@@ -158,3 +158,8 @@ class RawCopy:
     rbd_id: str
     source_format: str | None = None
     making: Making | None = None
+
+    @property
+    def clones(self) -> str:
+        """How many there are, for people."""
+        return 'some' if self.children is None else str(len(self.children))

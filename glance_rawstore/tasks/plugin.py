@@ -93,10 +93,7 @@ JOBS = Jobs()
 def _is_for_us(image: Image, conf: cfg.ConfigOpts) -> bool:
     """Whether there is a wish, or something to say about it."""
     opts.register(conf)
-    enabled = conf[opts.GROUP].raw_cache_default
-    default = wishes.by_default(
-        enabled, image.disk_format, image.container_format
-    )
+    default = wishes.by_default(conf[opts.GROUP].raw_cache_default, image)
     return wishes.mentioned(image.properties, default)
 
 

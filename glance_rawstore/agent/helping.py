@@ -71,7 +71,14 @@ class Helpers:
                 if rbd_id not in waits and rbd_id not in self._threads
             ]
         for image_id, rbd_id in free:
-            slot = self._slot()
+            try:
+                slot = self._slot()
+            except OSError as exc:
+                # The listener that calls us is still there for others.
+                LOG.warning('Image %s: cannot help: %s', image_id, exc)
+                with self._lock:
+                    self._not_before[rbd_id] = now + _LATER
+                return
             if slot is None:
                 return
             self._start(image_id, rbd_id, slot)

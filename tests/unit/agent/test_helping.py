@@ -312,6 +312,21 @@ class TestHelpers:
         for slot in taken:
             slot.close()
 
+    def test_an_agent_is_there_though_its_slots_cannot_be_counted(
+        self, node, made, tmp_path, caplog
+    ):
+        """Or nobody would hand anything over to it."""
+        (tmp_path / 'file').touch()
+        options = dataclasses.replace(
+            node.options, scratch_dir=str(tmp_path / 'file' / 'scratch')
+        )
+        helpers = Helpers(dataclasses.replace(node, options=options))
+
+        helpers.offer(crew.offered(made.pool.ioctx))
+
+        assert 'cannot help' in caplog.text
+        assert made.states == TAKEN
+
     def test_the_last_slot_is_kept_for_imports(self, node, made):
         for staged, left in (('always', TAKEN), ('never', None)):
             options = dataclasses.replace(

@@ -14,7 +14,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import filling
 from glance_rawstore import lease
 from glance_rawstore import nodes
-from glance_rawstore import noting
+from glance_rawstore import periodic
 from glance_rawstore import raw_pool
 from glance_rawstore import record
 from glance_rawstore import resuming
@@ -156,7 +156,7 @@ class Part:
         """
         target = self.pool.node(raw_copy.part_name(self.image_id))
         node = verdict.node(source.node)
-        with noting.noting(self._note) as note:
+        with periodic.noting(self._note) as note:
 
             def told(done: float) -> None:
                 note(done)

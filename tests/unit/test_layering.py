@@ -24,7 +24,6 @@ EDGES = (
         'removal',
         'raw_pool',
         'lease',
-        'noting',
         'periodic',
         'inventory',
         'convert',

@@ -12,7 +12,7 @@ from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import making
 from glance_rawstore import nodes
-from glance_rawstore import noting
+from glance_rawstore import periodic
 from glance_rawstore import safety
 from glance_rawstore.lifecycle import raw_copy
 from tests.contract.world import SIZE
@@ -158,7 +158,7 @@ class TestFill:
             with world.other_node().image(f'{ID}_raw.part') as part:
                 return dict(part.metadata_list()).get(raw_copy.META_PROGRESS)
 
-        monkeypatch.setattr(noting, 'INTERVAL', 0.01)
+        monkeypatch.setattr(periodic, 'INTERVAL', 0.01)
         monkeypatch.setattr(
             Converter,
             'during',

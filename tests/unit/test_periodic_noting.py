@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from glance_rawstore import noting
 from glance_rawstore import periodic
 from tests.waiting import DEADLINE
 from tests.waiting import eventually
@@ -13,7 +12,7 @@ from tests.waiting import eventually
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(noting, 'INTERVAL', 0.01)
+    monkeypatch.setattr(periodic, 'INTERVAL', 0.01)
 
 
 def threads():
@@ -41,7 +40,7 @@ class Notes:
 def test_whole_percents_are_noted_as_they_change():
     notes = Notes()
 
-    with noting.noting(notes) as note:
+    with periodic.noting(notes) as note:
         for done, percent in ((0.0, 0), (0.379, 37), (1.0, 100)):
             note(done)
             eventually(lambda p=percent: notes.taken[-1:] == [p], 'a note')
@@ -52,7 +51,7 @@ def test_whole_percents_are_noted_as_they_change():
 def test_what_has_not_changed_is_not_noted_again():
     notes, looks = Notes(), Notes()
 
-    with noting.noting(notes) as note, noting.noting(looks) as note_other:
+    with periodic.noting(notes) as note, periodic.noting(looks) as note_other:
         notes.tried()
         for done in (0.001, 0.002, 0.009):
             note(done)
@@ -67,7 +66,7 @@ def test_a_note_that_failed_is_tried_again_and_not_a_warning(caplog):
     notes = Notes()
     notes.errors = [ConnectionError('away'), ValueError('odd')]
 
-    with noting.noting(notes):
+    with periodic.noting(notes):
         for _ in range(3):
             notes.tried()
         eventually(lambda: notes.taken == [0], 'it is noted')
@@ -76,14 +75,14 @@ def test_a_note_that_failed_is_tried_again_and_not_a_warning(caplog):
 
 
 def test_a_cluster_that_does_not_answer_holds_nothing_up(monkeypatch):
-    monkeypatch.setattr(noting, '_PATIENCE', 0.01)
+    monkeypatch.setattr(periodic, '_PATIENCE', 0.01)
     asked, answer = threading.Event(), threading.Event()
 
     def away(_percent):
         asked.set()
         answer.wait(DEADLINE)
 
-    with noting.noting(away) as note:
+    with periodic.noting(away) as note:
         assert asked.wait(DEADLINE)
         note(0.5)
 
@@ -95,7 +94,7 @@ def test_a_cluster_that_does_not_answer_holds_nothing_up(monkeypatch):
 def test_nothing_is_noted_after_the_end():
     notes = Notes()
 
-    with noting.noting(notes):
+    with periodic.noting(notes):
         assert threads()
         notes.tried()
 

@@ -141,6 +141,8 @@ def test_others_go_on_when_who_makes_the_copy_is_killed(
     kill_writing(nodes, pool, image_id, owner=True)
 
     check(tenant, pool, large_image, image_id)
-    task = tenant.await_copy_task(image_id)
-    assert task['result']['resumed_at_percent'] >= 100 * before.part_done() - 1
+    # Nodes that began at the same moment have left it to one of them.
+    results = [task['result'] or {} for task in tenant.tasks(image_id)]
+    (at,) = filter(None, (r.get('resumed_at_percent') for r in results))
+    assert at >= 100 * before.part_done() - 1
     assert any('going on with its raw copy' in node.log() for node in nodes)

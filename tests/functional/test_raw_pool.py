@@ -36,6 +36,7 @@ from tests.contract.lease import LeaseContract
 from tests.contract.mishaps import AwayContract
 from tests.contract.mishaps import FullPoolContract
 from tests.contract.mishaps import KilledWriterContract
+from tests.contract.omap import TableContract
 from tests.contract.raw_pool import RawPoolContract
 from tests.contract.tally import TallyContract
 from tests.contract.uses import UsesContract
@@ -237,6 +238,10 @@ class TestUses(UsesContract):
 
 
 class TestDownloads(DownloadsContract):
+    """In Ceph."""
+
+
+class TestTable(TableContract):
     """In Ceph."""
 
 

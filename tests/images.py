@@ -107,6 +107,19 @@ def converted(
 qcow2 = partial(converted, driver='qcow2')
 
 
+def zeroed(directory: Path, contents: Contents = DEFAULT) -> Path:
+    """A qcow2 of which a guest has zeroed some clusters, data and none.
+
+    What was there before still lies in the file, where it is not read.
+    """
+    path = qcow2(directory, contents=contents)
+    zeros = ['-c', 'write -z 0 128k', '-c', 'write -z 3M 1M']
+    run(['qemu-io', '-f', 'qcow2', *zeros, str(path)], TIMEOUT)
+    guest = str(directory / 'guest.raw')
+    run(['qemu-io', '-f', 'raw', *zeros, guest], TIMEOUT)
+    return path
+
+
 def iso(directory: Path) -> Path:
     """The start of an ISO 9660 file system: volume descriptors, no files.
 
@@ -133,6 +146,7 @@ GOOD: Mapping[str, Builder] = {
     ),
     'qcow2-clusters-of-4k': partial(qcow2, options='cluster_size=4k'),
     'qcow2-clusters-of-2M': partial(qcow2, options='cluster_size=2M'),
+    'qcow2-zeroed': zeroed,
     'qcow2-empty': partial(qcow2, contents=EMPTY),
     'qcow2-2TiB': partial(qcow2, contents=HUGE),
     'vmdk-sparse': partial(

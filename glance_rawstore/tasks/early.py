@@ -104,7 +104,8 @@ class CompareStored(Step):
         )
         if head_start.is_of(image, wait):
             LOG.info(
-                'Image %s: converting since before it was stored',
+                'Image %s: its staged file is what was stored, and is '
+                'converted',
                 image.image_id,
             )
         else:

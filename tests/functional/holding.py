@@ -28,12 +28,27 @@ def among(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
-def converting(cloud: Cloud) -> list[psutil.Process]:
-    """The qemu-img processes of a cloud that convert."""
+def children(cloud: Cloud) -> list[psutil.Process]:
+    """What the workers of a cloud's API run."""
     found = []
     for pid in cloud.api_pids():
         with contextlib.suppress(psutil.NoSuchProcess):
-            found += among(psutil.Process(pid).children(recursive=True))
+            found += psutil.Process(pid).children(recursive=True)
+    return found
+
+
+def converting(cloud: Cloud) -> list[psutil.Process]:
+    """The qemu-img processes of a cloud that convert."""
+    return among(children(cloud))
+
+
+def hashing(cloud: Cloud) -> list[psutil.Process]:
+    """The processes of a cloud that hash a staged file."""
+    found = []
+    for process in children(cloud):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name() == 'sha512sum':
+                found.append(process)
     return found
 
 

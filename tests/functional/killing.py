@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from glance.async_.flows import api_image_import
@@ -54,7 +54,7 @@ AGENT = (
 )
 
 
-def _is_meant(point: str, image_id: str) -> bool:
+def is_meant(point: str, image_id: str) -> bool:
     """Whether this is the point, and the image meant or any image."""
     try:
         with open(os.environ[VARIABLE]) as file:
@@ -69,7 +69,7 @@ def reached(point: str, image_id: str = '', imported: bool = False) -> None:
     :param imported: not before the image's import has ended; else its lock
         would keep everybody off for an hour
     """
-    if not _is_meant(point, image_id):
+    if not is_meant(point, image_id):
         return
     while imported and _is_importing(image_id):
         time.sleep(0.05)
@@ -91,7 +91,7 @@ def _before_step(step: Any) -> None:
     @functools.wraps(original)
     def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
         point, image_id = step.__name__, self.job.image_id
-        if point != DURING_IMPORT and _is_meant(point, image_id):
+        if point != DURING_IMPORT and is_meant(point, image_id):
             # Else the import is killed in its last steps as well, and its
             # lock keeps everybody off for an hour.
             self.await_import(lambda image: image.import_task is None)
@@ -140,15 +140,22 @@ def _image_of(found: record.Record) -> str:
     return parsed[0] if parsed else ''
 
 
-def _storing(store: Callable[..., None]) -> Callable[..., None]:
-    """Store nothing of an import that is to be killed early."""
+def hold_while_meant(points: Collection[str], image_id: str) -> None:
+    """Wait for as long as one of these is the point."""
+    while any(is_meant(point, image_id) for point in points):
+        time.sleep(0.05)
 
-    def storing(self: Any, action: Any, file_path: str) -> None:
-        while _is_meant(EARLY, action.image_id):
-            time.sleep(0.05)
+
+def storing(
+    points: Collection[str], store: Callable[..., None]
+) -> Callable[..., None]:
+    """Store nothing of an import that is to die at one of these points."""
+
+    def held(self: Any, action: Any, file_path: str) -> None:
+        hold_while_meant(points, action.image_id)
         store(self, action, file_path)
 
-    return storing
+    return held
 
 
 def install() -> None:
@@ -184,7 +191,7 @@ def install() -> None:
 
         def advancing() -> None:
             # Nobody can go on with what is not yet known to be stored.
-            while _is_meant(
+            while is_meant(
                 BETWEEN, self.image_id
             ) and self.record.source.startswith('staged/'):
                 time.sleep(0.05)
@@ -194,7 +201,7 @@ def install() -> None:
         fill(self, source, verdict, updating, stop, advancing)
 
     to_store = api_image_import._ImportToStore
-    to_store._execute = _storing(to_store._execute)
+    to_store._execute = storing((EARLY,), to_store._execute)
     rbd_image.protect = protecting
     part.Part.fill = filling  # type: ignore[assignment, method-assign]
 

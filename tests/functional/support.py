@@ -32,6 +32,8 @@ from tests.cloud import Cloud
 
 #: Seconds that anything awaited may take; far above what it does take.
 DEADLINE = 120.0
+#: What is logged of an image of which the staged file is converted.
+FROM_STAGED = 'its staged file is what was stored, and is converted'
 
 
 def await_true(
@@ -206,6 +208,23 @@ def _ids(cloud: Cloud, query: str) -> list[str]:
         sqlite3.connect(f'file:{path}?mode=ro', uri=True)
     ) as database:
         return [image_id for (image_id,) in database.execute(query)]
+
+
+def in_database(cloud: Cloud, statement: str, *values: Any) -> None:
+    """Change one row of Glance's database behind its back."""
+    path = cloud.directory / 'glance.db'
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
+        assert db.execute(statement, values).rowcount == 1
+
+
+def let_import_lock_go_stale(cloud: Cloud, task_id: str) -> None:
+    """Let Glance think that a task with its lock was heard of an hour ago."""
+    in_database(
+        cloud,
+        "UPDATE tasks SET updated_at = datetime('now', '-61 minutes') "
+        'WHERE id = ?',
+        task_id,
+    )
 
 
 def throttled(cloud: Cloud, image_id: str, rate: int) -> None:

@@ -15,6 +15,7 @@ from tests import images
 from tests.cloud import Cloud
 from tests.functional import holding
 from tests.functional.conftest import region
+from tests.functional.support import FROM_STAGED
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
@@ -157,6 +158,23 @@ def test_a_staged_file_is_converted_as_soon_as_its_upload_has_ended(
     assert priority == (os.SCHED_OTHER, 19)
     assert task['status'] == 'success'
     pool.assert_identical(image_id, big_image)
+    assert_let_go(after)
+
+
+@pytest.mark.parametrize('name', ['qcow2', 'qcow2-zlib', 'qcow2-zeroed'])
+def test_a_copy_is_identical_that_was_begun_after_the_upload(
+    after: Cloud, tmp_path: Path, name: str
+) -> None:
+    tenant, pool = Tenant(after), Pool(after)
+    path = images.GOOD[name](tmp_path)
+    before = len(after.log())
+
+    image_id = tenant.make_copy(path, path.suffix[1:])
+
+    assert FROM_STAGED in _log_since(after, before)
+    assert pool.names() == [f'{image_id}_raw']
+    pool.assert_identical(image_id, path)
+    assert tenant.download_sha512(image_id) == sha512(path)
     assert_let_go(after)
 
 

@@ -1,65 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL at every step: then exactly one active copy, or none.
 
-The whole table is one test, as what must be waited for is the same for all
-rows: leases run out, and tasks of dead workers are closed after a minute.
+The whole table of one way to convert is one test, as what must be waited for
+is the same for all rows: leases run out, and tasks of dead workers are closed
+after a minute.
 """
 
 import contextlib
-import dataclasses
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import rbd
 import requests
-from rich import box
-from rich import console
-from rich import table
 
-from glance_rawstore import lease
-from glance_rawstore import raw_pool
-from glance_rawstore.lifecycle import raw_copy
 from tests.cloud import Cloud
 from tests.cluster import Cluster
 from tests.functional import agents
+from tests.functional import holding
 from tests.functional import killing
+from tests.functional import killing_staged
+from tests.functional import matrix
 from tests.functional.agents import Agent
+from tests.functional.matrix import Row
+from tests.functional.matrix import Verdict
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
-from tests.functional.support import sha512
-
-pytestmark = pytest.mark.endurance
+from tests.functional.support import importing
+from tests.functional.support import let_import_lock_go_stale
 
 ROOT = Path(__file__).parents[2]
 QUICK = {
     'reconcile_interval': 1,
     'reap_interval': 1,
     'retry_delay': 1,
-    'lease_duration': 6,
-    'slice_size': 48,
+    **matrix.OPTIONS,
 }
 
-#: Points at which an import dies with its conversion: there is no image.
-DURING_IMPORT = (killing.DURING_IMPORT, killing.EARLY)
 #: Points for which there must be some data.
 MIDDLE = (killing.CONVERTING, killing.WRITTEN, killing.BETWEEN)
+COMMITTING = (killing.SNAPSHOT, killing.PROTECTED, killing.RENAMED)
+BIG = (*MIDDLE, killing.EARLY, killing_staged.HASHING)
 
+#: Points of an import, by the way in which its staged file is converted.
+POINTS = {
+    'always': (*killing.STEPS, killing.EARLY, *MIDDLE, *COMMITTING),
+    'after': (
+        *killing.STEPS,
+        *killing_staged.POINTS,
+        *MIDDLE,
+        *COMMITTING,
+    ),
+}
+#: Those of which CI makes sure.
+IN_CI = (
+    killing_staged.AWAITING,
+    killing_staged.HASHING,
+    killing_staged.ENDING,
+)
 
-@dataclasses.dataclass
-class Row:
-    """One process that was killed, and what is there at last."""
-
-    who: str
-    point: str
-    image_id: str
-    source: Path
-    found: list[str] = dataclasses.field(default_factory=list)
+Mortal = Callable[[str], contextlib.AbstractContextManager[Cloud]]
 
 
 @pytest.fixture
@@ -72,53 +75,62 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mortal_cloud(
-    kill_at: Path, cluster: Cluster, running_cloud: Cloud
-) -> Iterator[Cloud]:
-    """A cloud whose API can be killed at any step."""
-    with Cloud(
-        cluster,
-        {
-            'glance_rawstore': {
-                'lease_duration': 6,
-                'slice_size': 48,
-                'convert_staged': 'always',
-            }
-        },
-        filters={'killing': 'tests.functional.killing:filter_factory'},
-        prefix='mortal-',
-        region='Mortal',
-        keystone=running_cloud.keystone,
-    ) as running:
-        yield running
+def mortal(kill_at: Path, cluster: Cluster, running_cloud: Cloud) -> Mortal:
+    """Clouds whose API can be killed at any step, by ``convert_staged``."""
+    del kill_at  # is in the environment by now
 
+    def cloud(convert_staged: str) -> Cloud:
+        ours = {**matrix.OPTIONS, 'convert_staged': convert_staged}
+        return Cloud(
+            cluster,
+            {'glance_rawstore': ours},
+            filters={
+                'killing': 'tests.functional.killing_staged:filter_factory'
+            },
+            prefix=f'mortal-{convert_staged}-',
+            region=f'Mortal-{convert_staged}',
+            keystone=running_cloud.keystone,
+        )
 
-def await_killed(kill_at: Path, point: str) -> None:
-    await_true(lambda: not kill_at.exists(), f'it was killed at {point}')
+    return cloud
 
 
 def kill_api(
-    cloud: Cloud, kill_at: Path, small: Path, big: Path
+    cloud: Cloud,
+    kill_at: Path,
+    points: Iterable[str],
+    small: Path,
+    big: Path,
 ) -> Iterator[Row]:
     """An import for each point, whose worker dies there."""
     tenant = Tenant(cloud)
-    points = [
-        *killing.STEPS,
-        killing.EARLY,
-        *MIDDLE,
-        killing.SNAPSHOT,
-        killing.PROTECTED,
-        killing.RENAMED,
-    ]
     for point in points:
-        source = big if point in (*MIDDLE, killing.EARLY) else small
+        source = big if point in BIG else small
         image_id = tenant.stage(source, raw_cache='true')
         kill_at.write_text(f'{point} {image_id}')
         if point == killing.RENAMED:
             kill_at.write_text(point)  # which does not know whose it is
         tenant.images.image_import(image_id, method='glance-direct')
-        await_killed(kill_at, point)
+        matrix.await_killed(kill_at, point)
+        matrix.await_let_go(cloud)
+        if point in killing_staged.IN_LAST_STEPS:
+            assert importing(cloud).count(image_id) == 1
+            lock = tenant.images.get(image_id)['os_glance_import_task']
+            let_import_lock_go_stale(cloud, lock)
         yield Row('API worker', point, image_id, source)
+
+
+def kill_children(cloud: Cloud, big: Path) -> Iterator[Row]:
+    """An import for each of the two that read a staged file, and die."""
+    tenant = Tenant(cloud)
+    for running in (holding.converting, holding.hashing):
+        image_id = tenant.start_import(big, raw_cache='true')
+        found = await_true(lambda r=running: r(cloud), 'it runs')[0]
+        program = found.name()
+        found.kill()
+        tenant.await_copy_task(image_id)
+        matrix.await_let_go(cloud)
+        yield Row(program, killing.DURING_IMPORT, image_id, big)
 
 
 def kill_deleting(cloud: Cloud, kill_at: Path, small: Path) -> Iterator[Row]:
@@ -129,7 +141,7 @@ def kill_deleting(cloud: Cloud, kill_at: Path, small: Path) -> Iterator[Row]:
         kill_at.write_text(point)
         with pytest.raises(requests.ConnectionError):
             delete_once(cloud, image_id)
-        await_killed(kill_at, point)
+        matrix.await_killed(kill_at, point)
         yield Row('API worker', point, image_id, small)
 
 
@@ -151,7 +163,7 @@ def working(agent: Agent) -> Iterator[Any]:
 
 
 def kill_agent(
-    cloud: Cloud, agent: Agent, kill_at: Path, small: Path, big: Path
+    cloud: Cloud, kill_at: Path, small: Path, big: Path
 ) -> Iterator[Row]:
     """A wish for each point at which an agent dies; it is started again."""
     tenant = Tenant(cloud)
@@ -161,7 +173,7 @@ def kill_agent(
         image_id = tenant.import_file(source)
         kill_at.write_text(f'{point} {image_id}')
         tenant.images.update(image_id, raw_cache='true')
-        await_killed(kill_at, point)
+        matrix.await_killed(kill_at, point)
         yield Row('agent', point, image_id, source)
 
 
@@ -175,140 +187,87 @@ def kill_qemu_img(cloud: Cloud, agent: Agent, big: Path) -> Iterator[Row]:
     yield Row('qemu-img', killing.CONVERTING, image_id, big)
 
 
-class Verdict:
-    """Looks at everything that must hold in the end."""
+@contextlib.contextmanager
+def judged(
+    cloud: Cloud, directory: Path, tasks: bool = True
+) -> Iterator[tuple[Agent, Verdict]]:
+    """An agent that mends what the killed have left, and who looks at it.
 
-    def __init__(self, cloud: Cloud, scratch: Path, log: Path) -> None:
-        self._cloud = cloud
-        self._tenant = Tenant(cloud)
-        self._pool = Pool(cloud)
-        self._scratch = scratch
-        self._log = log
-
-    def settled(self, row: Row) -> bool:
-        """Whether its copy is active, and none of its tasks is open."""
-        if row.point in DURING_IMPORT and row.who == 'API worker':
-            return f'{row.image_id}_raw' not in ' '.join(self._pool.names())
-        open_tasks = [
-            task
-            for task in self._tasks(row)
-            if task['status'] in ('pending', 'processing')
-        ]
-        return not open_tasks and self._status(row) == 'active'
-
-    def _tasks(self, row: Row) -> list[dict[str, Any]]:
-        return [
-            task
-            for task in self._tenant.tasks(row.image_id)
-            if task['input']['import_req']['method']['name'] == 'raw-cache'
-        ]
-
-    def _status(self, row: Row) -> str | None:
-        location = self._tenant.locations(row.image_id).get('raw')
-        return location['metadata']['status'] if location else None
-
-    def of(self, row: Row) -> list[str]:
-        """What is there, and asserts that it is as it should be."""
-        names = [n for n in self._pool.names() if row.image_id in n]
-        if row.point in DURING_IMPORT and row.who == 'API worker':
-            assert names == [], row
-            return ['none', '-', '-', '-']
-        assert names == [f'{row.image_id}_raw'], row
-        images = self._cloud.client('admin').images.get(row.image_id)
-        rows = [x for x in images.locations if x['metadata'].get('format')]
-        assert [x['metadata']['status'] for x in rows] == ['active'], row
-        assert self._tenant.download_sha512(row.image_id) == sha512(row.source)
-        self._pool.assert_identical(row.image_id, row.source)
-        self._no_lock(row)
-        tasks = sorted(task['status'] for task in self._tasks(row))
-        assert set(tasks) <= {'success', 'failure'}, row
-        assert 'success' in tasks, row
-        found = ', '.join(tasks) + self._resumed(row)
-        return ['one, identical', 'active', 'unchanged', found]
-
-    def _resumed(self, row: Row) -> str:
-        """Where workers went on, if they did.
-
-        By the log: its last worker may be killed with the next row's, when
-        the copy is ready and its task does not say so yet.
-        """
-        at = re.findall(
-            rf'Image {row.image_id}: going on with its raw copy at (\d+%)',
-            self._log.read_text(),
-        )
-        assert row.point != killing.BETWEEN or set(at) - {'0%'}, row
-        return f' (resumed at {", ".join(at)})' if at else ''
-
-    def _no_lock(self, row: Row) -> None:
-        with (
-            raw_pool.RawPool.open(self._pool.settings) as pool,
-            pool.image(raw_copy.name(row.image_id)) as image,
-        ):
-            assert not lease.held(pool.ioctx, str(image.id())), row
-            assert list(image.list_lockers() or []) == [], row
-
-    def nothing_is_left(self, rows: list[Row]) -> None:
-        """No object too many in the pool, nothing known, nothing spooled."""
-        active = {f'{row.image_id}_raw' for row in rows}
-        assert set(self._pool.names()) <= active
-        assert agents.known_attempts(self._pool) == {}
-        for directory in (self._scratch, self._cloud.directory / 'tasks'):
-            for path in directory.iterdir():
-                assert path.suffix == '.conf' or path.stat().st_size == 0
-        with raw_pool.RawPool.open(self._pool.settings) as pool:
-            ids = {found['id'] for found in rbd.RBD().list2(pool.ioctx)}
+    :param tasks: see :class:`Verdict`
+    """
+    with (
+        agents.configured(cloud, directory, 'node', **QUICK) as conf,
+        Agent(cloud, directory, conf, killing.AGENT) as agent,
+    ):
+        yield agent, Verdict(cloud, conf.parent, agent.log_file, tasks)
         await_true(
-            lambda: all(
-                name.startswith('rbd_id.') or name.split('.')[1] in ids
-                for name in self._pool.objects()
-            ),
-            'every object belongs to a copy',
+            lambda: not [n for n in Pool(cloud).names() if 'trash' in n],
+            'the trash is reaped',
         )
 
 
-def show(rows: list[Row]) -> None:
-    """Print the table."""
-    shown = table.Table(box=box.SIMPLE_HEAD)
-    headings = ('KILLED', 'AT', 'COPY', 'LOCATION', 'ORIGINAL', 'TASKS')
-    for heading in headings:
-        shown.add_column(heading)
+def judge(
+    verdict: Verdict, rows: list[Row], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Look at all of them, with the agent gone, and print the table."""
     for row in rows:
-        shown.add_row(row.who, row.point, *row.found)
-    console.Console(width=120).print(shown)
+        row.found = verdict.of(row)
+    verdict.nothing_is_left(rows)
+    with capsys.disabled():
+        matrix.show(rows)
 
 
+@pytest.mark.endurance
 @pytest.mark.timeout(1000)
 def test_whoever_is_killed_wherever_there_is_one_copy_or_none(
-    mortal_cloud: Cloud,
+    mortal: Mortal,
     kill_at: Path,
     small_image: Path,
     big_image: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    cloud = mortal_cloud
-    rows = list(kill_api(cloud, kill_at, small_image, big_image))
-    rows += kill_deleting(cloud, kill_at, small_image)
-    with (
-        agents.configured(cloud, tmp_path, 'node', **QUICK) as conf,
-        Agent(cloud, tmp_path, conf, killing.AGENT) as agent,
-    ):
-        verdict = Verdict(cloud, conf.parent, agent.log_file)
-        for row in rows:
-            await_true(lambda r=row: verdict.settled(r), f'{row} is settled')
-        rows += kill_agent(cloud, agent, kill_at, small_image, big_image)
-        for row in rows:  # else the wrong one is killed
-            await_true(lambda r=row: verdict.settled(r), f'{row} is settled')
-        rows += kill_qemu_img(cloud, agent, big_image)
-        for row in rows:
-            await_true(lambda r=row: verdict.settled(r), f'{row} is settled')
-        await_true(
-            lambda: not [n for n in Pool(cloud).names() if 'trash' in n],
-            'the trash is reaped',
-        )
-    for row in rows:
-        row.found = verdict.of(row)
-    verdict.nothing_is_left(rows)
-    with capsys.disabled():
-        show(rows)
+    images = (small_image, big_image)
+    with mortal('always') as cloud:
+        rows = list(kill_api(cloud, kill_at, POINTS['always'], *images))
+        rows += kill_deleting(cloud, kill_at, small_image)
+        with judged(cloud, tmp_path) as (agent, verdict):
+            verdict.await_settled(rows)
+            rows += kill_agent(cloud, kill_at, *images)
+            # Else the wrong one is killed.
+            verdict.await_settled(rows)
+            rows += kill_qemu_img(cloud, agent, big_image)
+            verdict.await_settled(rows)
+        judge(verdict, rows, capsys)
+    assert not os.path.exists(kill_at)
+
+
+@pytest.mark.parametrize(
+    'points',
+    [
+        pytest.param(IN_CI, id='some'),
+        pytest.param(
+            POINTS['after'],
+            id='all',
+            marks=[pytest.mark.endurance, pytest.mark.timeout(1000)],
+        ),
+    ],
+)
+def test_a_file_held_after_its_upload_gives_one_copy_or_none(
+    points: tuple[str, ...],
+    mortal: Mortal,
+    kill_at: Path,
+    small_image: Path,
+    big_image: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with mortal('after') as cloud:
+        rows = list(kill_api(cloud, kill_at, points, small_image, big_image))
+        all_of_it = points == POINTS['after']
+        if all_of_it:
+            rows += kill_children(cloud, big_image)
+        with judged(cloud, tmp_path, all_of_it) as (_agent, verdict):
+            verdict.await_settled(rows)
+        judge(verdict, rows, capsys)
     assert not os.path.exists(kill_at)

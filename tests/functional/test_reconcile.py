@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``glance-rawstore reconcile`` on a real Glance and a real Ceph."""
 
-import contextlib
-import sqlite3
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +11,8 @@ from tests.functional import agents
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.functional.support import in_database
+from tests.functional.support import let_import_lock_go_stale
 from tests.functional.support import original_facts
 from tests.functional.support import sha512
 
@@ -42,13 +41,6 @@ def reconciled(cloud: Cloud) -> list[str]:
 def await_plan(cloud: Cloud, *actions: str) -> None:
     """Wait until that is to be done: images that just changed are left."""
     await_true(lambda: dry_run(cloud) == [*actions], f'{actions} are planned')
-
-
-def in_database(cloud: Cloud, statement: str, *values: Any) -> None:
-    """Change Glance's database behind its back."""
-    path = cloud.directory / 'glance.db'
-    with contextlib.closing(sqlite3.connect(path)) as db, db:
-        assert db.execute(statement, values).rowcount == 1
 
 
 def status(tenant: Tenant, image_id: str) -> str | None:
@@ -208,12 +200,7 @@ def test_an_import_lock_is_heeded_until_glance_would_break_it(
         task_id,
     )
     assert dry_run(cloud) == []
-    in_database(
-        cloud,
-        "UPDATE tasks SET updated_at = datetime('now', '-61 minutes') "
-        'WHERE id = ?',
-        task_id,
-    )
+    let_import_lock_go_stale(cloud, task_id)
     assert dry_run(cloud) == ['make copy']
     in_database(cloud, 'DELETE FROM task_info WHERE task_id = ?', task_id)
     in_database(cloud, 'DELETE FROM tasks WHERE id = ?', task_id)

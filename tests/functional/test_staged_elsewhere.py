@@ -18,6 +18,7 @@ import pytest
 from tests.cloud import Cloud
 from tests.cloud import wsgi
 from tests.functional import agents
+from tests.functional.support import FROM_STAGED
 from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
@@ -26,8 +27,6 @@ from tests.functional.support import sha512
 from tests.processes import Daemon
 from tests.processes import free_port
 
-#: What is logged of an image that is converted while it is being stored.
-BEGAN_EARLY = 'converting since before it was stored'
 #: In seconds; seen to take 3.
 START_TIMEOUT = 90
 
@@ -123,7 +122,7 @@ def test_one_behind_a_link_is_converted_when_it_is_stored(
     check(tenant, pool, image_id, small_image)
     log = cloud.log()[before:]
     assert 'The staged file cannot be opened here' in log
-    assert BEGAN_EARLY not in log
+    assert FROM_STAGED not in log
 
 
 def test_a_node_that_passes_an_import_on_leaves_the_copy_to_the_other(
@@ -139,7 +138,7 @@ def test_a_node_that_passes_an_import_on_leaves_the_copy_to_the_other(
         check(tenant, pool, image_id, small_image)
         assert 'Proxying POST request' in other.log()
         assert f'Image {image_id}' not in other.log()
-        assert f'Image {image_id}: {BEGAN_EARLY}' in cloud.log()[before:]
+        assert f'Image {image_id}: {FROM_STAGED}' in cloud.log()[before:]
 
 
 def test_a_node_that_has_none_of_it_leaves_nothing(

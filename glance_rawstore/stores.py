@@ -90,7 +90,9 @@ def read(conf: cfg.ConfigOpts) -> dict[str, Store]:
     (``glance_store.register_store_opts``).
     """
     found = {}
-    for name, driver in (conf.enabled_backends or {}).items():
+    # A copy: other threads put the reserved ones into this very dictionary,
+    # whenever glance_store looks for a store (multi_backend.py).
+    for name, driver in dict(conf.enabled_backends or {}).items():
         if name.startswith('os_glance_'):
             continue
         usual = DEFAULT_STORE_WEIGHT if driver == DRIVER else 0

@@ -191,6 +191,22 @@ def test_every_setting_is_read_from_the_group_of_its_store(tmp_path):
     assert found['d'].settings is None
 
 
+def test_glance_store_may_add_the_reserved_stores_meanwhile(
+    tmp_path, monkeypatch
+):
+    conf = configured.read(tmp_path)
+    read_option = stores.option
+
+    def adding(*args):
+        conf.enabled_backends.update(configured.RESERVED)
+        return read_option(*args)
+
+    monkeypatch.setattr(stores, 'option', adding)
+
+    assert list(stores.read(conf)) == ['ceph', 'raw']
+    assert len(conf.enabled_backends) == 4, 'it is the very dictionary'
+
+
 def test_no_backends_are_no_stores(tmp_path):
     text = '[DEFAULT]\nenabled_backends =\n'
 

@@ -44,6 +44,22 @@ def since(before: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def divide() -> None:
+    """Give Glance and its children one core, and all others another one.
+
+    Whatever they start from now on is where they are.
+
+    :raises OSError: there is only one core
+    """
+    first, *_, last = sorted(os.sched_getaffinity(0))
+    for process in _family():
+        ours = _name(process) in (GLANCE, CONVERSIONS)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for thread in process.threads():
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread.id, {first if ours else last})
+
+
 def _family() -> Iterator[psutil.Process]:
     own = psutil.Process()
     yield own

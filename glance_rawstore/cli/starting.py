@@ -7,10 +7,12 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import select
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 PATIENCE = 30
 #: Seconds in which Python takes note of Ctrl-C, unless it waits in a library.
 _NOTICE = 2.0
+#: Tells that it has, among the numbers of signals, which begin with 1.
+_NOTICED = b'\0'
 
 
 def bounded(store: stores.Store) -> stores.Store:
@@ -66,17 +70,17 @@ def interruptible() -> Iterator[None]:
     one that asks a cluster which is away may never do so (``rbd``, seen on
     16.2: it took SIGKILL). For the main thread.
     """
-    noticed = threading.Semaphore(0)
-
-    def notice(_number: int, _frame: FrameType | None) -> NoReturn:
-        noticed.release()
-        raise KeyboardInterrupt
-
     ours, pythons = socket.socketpair()
     pythons.setblocking(False)
+
+    def notice(_number: int, _frame: FrameType | None) -> NoReturn:
+        with contextlib.suppress(OSError):
+            pythons.send(_NOTICED)
+        raise KeyboardInterrupt
+
     handler = signal.signal(signal.SIGINT, notice)
     other = signal.set_wakeup_fd(pythons.fileno())
-    watch = threading.Thread(target=_watch, args=(ours, noticed), daemon=True)
+    watch = threading.Thread(target=_watch, args=(ours,), daemon=True)
     watch.start()
     try:
         yield
@@ -88,14 +92,27 @@ def interruptible() -> Iterator[None]:
         ours.close()
 
 
-def _watch(ours: socket.socket, noticed: threading.Semaphore) -> None:
-    """End the process by a signal that nobody takes note of."""
-    while number := ours.recv(1):
-        if number[0] != signal.SIGINT or noticed.acquire(timeout=_NOTICE):
-            continue
-        print(
-            'glance-rawstore: interrupted while waiting for an answer of Ceph',
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(exit_status.INTERRUPTED)
+def _watch(ours: socket.socket) -> None:
+    """End the process by a signal that nobody takes note of.
+
+    Python takes note once of several that come while it cannot, so what is
+    noticed is all that was told before.
+    """
+    due: float | None = None
+    while True:
+        left = None if due is None else max(0.0, due - time.monotonic())
+        if not select.select([ours], [], [], left)[0]:
+            break
+        told = ours.recv(1)
+        if not told:
+            return
+        if told == _NOTICED:
+            due = None
+        elif told[0] == signal.SIGINT and due is None:
+            due = time.monotonic() + _NOTICE
+    print(
+        'glance-rawstore: interrupted while waiting for an answer of Ceph',
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(exit_status.INTERRUPTED)

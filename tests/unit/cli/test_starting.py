@@ -45,6 +45,21 @@ try:
 except KeyboardInterrupt:
     print('noticed')
 """
+# Nothing of Python's runs between the two, so it takes note of both at once.
+_TWICE = """
+import ctypes, signal, time
+from glance_rawstore.cli import starting
+
+starting._NOTICE = 0.1
+try:
+    with starting.interruptible():
+        try:
+            list(map(ctypes.CDLL(None)['raise'], [signal.SIGINT] * 2))
+        finally:
+            time.sleep(1)
+except KeyboardInterrupt:
+    print('noticed')
+"""
 
 
 def _interrupted(program):
@@ -72,6 +87,22 @@ def test_ctrl_c_ends_what_waits_within_a_library():
 
 def test_ctrl_c_is_left_to_python_where_that_takes_note():
     assert _interrupted(_SLEEPS) == (0, 'noticed\n', '')
+
+
+def test_ctrl_c_pressed_twice_is_noticed_once_and_leaves_time_to_clean_up():
+    ended = subprocess.run(
+        [sys.executable, '-c', _TWICE],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        0,
+        'noticed\n',
+        '',
+    )
 
 
 def test_what_was_there_for_signals_is_there_again():

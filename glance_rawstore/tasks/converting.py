@@ -233,8 +233,19 @@ class Commit(Step):
                 meta[raw_copy.META_BY_WISH] = 'true'
             return part.commit(meta)
 
-    def revert(self, result: Any, part: Part, **_kwargs: Any) -> None:
-        """Delete the committed copy; clones made meanwhile keep theirs."""
+    def revert(
+        self,
+        result: Any,
+        part: Part,
+        flow_failures: dict[str, failure.Failure],
+        **_kwargs: Any,
+    ) -> None:
+        """Delete the committed copy, unless somebody goes on.
+
+        Clones made meanwhile keep theirs.
+        """
+        if self.job.hands_over(reason(flow_failures)):
+            return  # only its location is left to be set
         if not isinstance(result, failure.Failure):
             pool, image_id = part.pool, part.image_id
             insist(lambda: pool.delete_one(image_id, part.rbd_id))

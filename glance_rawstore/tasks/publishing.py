@@ -83,7 +83,8 @@ class Publish(Step):
         A copy-image that runs beside us saves the locations it read before
         ours was there; so look again after it has ended.
 
-        :raises Cancelled: the image was deleted meanwhile
+        :raises Cancelled: the image was deleted meanwhile, or our process
+            goes away
         """
         wait = self.waiting(
             task_id, progress.Elapsed('Waiting for another import to end')
@@ -94,10 +95,10 @@ class Publish(Step):
 
         while True:
             # The copy is there, and may have taken hours.
-            persist(put)
+            persist(put, self.job.wait)
             image = self.job.look()
             if image is not None and image.import_task is None:
-                persist(put)
+                persist(put, self.job.wait)
                 return
             wait(POLL)
 

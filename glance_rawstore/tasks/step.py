@@ -43,15 +43,20 @@ WATCH_TIMEOUT = 45.0
 _MISTAKES = (AttributeError, KeyError, TypeError, ValueError)
 
 
-def persist(action: Callable[[], Any]) -> None:
+def persist(
+    action: Callable[[], Any],
+    sleep: Callable[[float], None] = tenacity.nap.sleep,
+) -> None:
     """Do something, again and again while Ceph or the database is away.
 
+    :param sleep: for so many seconds; ends the trying by raising
     :raises Exception: it is away for too long, or trying again mends nothing
     """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_not_exception_type(_MISTAKES),
         wait=tenacity.wait_exponential(max=30),
         stop=tenacity.stop_after_delay(_INSIST_FOR),
+        sleep=sleep,
         before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
         reraise=True,
     )

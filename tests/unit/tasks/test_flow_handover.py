@@ -164,16 +164,58 @@ def test_a_copy_is_kept_though_the_database_is_away_when_it_is_there(
 
     def away(image_id, url, metadata):
         if metadata['status'] == 'active' and len(naps) < 2:
+            monkeypatch.setattr(work.stop, 'wait', naps.append)
             raise OSError('The database is away.')
         put(image_id, url, metadata)
 
-    monkeypatch.setattr('time.sleep', naps.append)
     work.catalog.put_location = away
 
     assert work.run().status == 'success'
     assert work.location()['status'] == 'active'
     assert len(work.converter.windows) == 2, 'nothing was made twice'
     assert len(naps) == 2
+
+
+def _ends_before_it_is_published(work):
+    """The process ends while the database is away, and the copy is there."""
+    put = work.catalog.put_location
+
+    def away(image_id, url, metadata):
+        if metadata['status'] == 'active':
+            work.stop.set()
+            raise OSError('The database is away.')
+        put(image_id, url, metadata)
+
+    work.catalog.put_location = away
+
+
+def _ends_while_another_import_runs(work):
+    put = work.catalog.put_location
+
+    def busy(image_id, url, metadata):
+        put(image_id, url, metadata)
+        if metadata['status'] == 'active':
+            found = work.catalog.images[ID]
+            lock = {'os_glance_import_task': 'another'}
+            work.catalog.change(ID, properties={**found.properties, **lock})
+            work.stop.set()
+
+    work.catalog.put_location = busy
+
+
+@pytest.mark.usefixtures('agent')
+@pytest.mark.parametrize(
+    'end', [_ends_before_it_is_published, _ends_while_another_import_runs]
+)
+def test_a_process_that_ends_leaves_a_copy_that_is_there(work, end):
+    """The agent has only its location to set."""
+    end(work)
+
+    work.run()
+
+    assert work.world.names() == [f'{ID}_raw']
+    ioctx = work.world.pool.ioctx
+    assert list(handover.all_offered(ioctx).values()) == [*work.catalog.tasks]
 
 
 def test_who_waits_for_a_slot_waits_while_the_database_is_away(

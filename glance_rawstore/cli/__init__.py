@@ -118,8 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         store = configuration.raw_store(args.config_file, args.store)
         if 'forever' in args:
-            return int(args.run(args, store))
-        with starting.interruptible():
+            with configuration.told():
+                return int(args.run(args, store))
+        with configuration.told(), starting.interruptible():
             status: int = args.run(args, starting.bounded(store))
             _flush()
     except exceptions.RawStoreError as exc:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read Glance's configuration without Glance."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import glance_store
 from oslo_config import cfg
@@ -24,6 +25,20 @@ def files(given: Sequence[str] | None) -> list[str]:
     if directory:
         return [os.path.join(directory, 'glance-api.conf')]
     return list(cfg.find_config_files(project='glance', prog='glance-api'))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Say what is wrong with an option, which is seen when it is read.
+
+    :raises BadSetup: it is
+    """
+    try:
+        yield
+    except cfg.Error as exc:
+        raise exceptions.BadSetup(
+            f'The configuration cannot be read: {exc}'
+        ) from exc
 
 
 def load(given: Sequence[str] | None) -> cfg.ConfigOpts:
@@ -65,12 +80,8 @@ def raw_store(given: Sequence[str] | None, name: str | None) -> stores.Store:
     :raises BadSetup: it is not configured, or there are several
     """
     conf = load(given)
-    try:
+    with told():
         found = {s.name: s for s in stores.raw_stores(stores.read(conf))}
-    except cfg.Error as exc:
-        raise exceptions.BadSetup(
-            f'The configuration cannot be read: {exc}'
-        ) from exc
     if not found:
         raise exceptions.BadSetup(
             'enabled_backends names no store with the driver '

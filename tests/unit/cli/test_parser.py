@@ -4,6 +4,7 @@
 import io
 import re
 import sys
+import uuid
 
 import pytest
 
@@ -130,6 +131,25 @@ def test_no_configuration_ends_with_4_and_one_line(
     assert status == exceptions.BadSetup.exit_code == 4
     assert shown.out == ''
     (line,) = shown.err.splitlines()
+    assert line.startswith('glance-rawstore: The configuration cannot be read')
+
+
+@pytest.mark.parametrize(
+    'argv', [['show', str(uuid.uuid4())], ['status'], ['agent']]
+)
+def test_an_option_that_is_wrong_ends_with_4_and_one_line(
+    command, tmp_path, argv
+):
+    path = tmp_path / 'glance-api.conf'
+    wrong = (
+        'raw_cache_budget_percent = x\n[glance_rawstore]\nretry_limit = x\n'
+    )
+    path.write_text(path.read_text() + wrong)
+
+    status, out, err = command(*argv)
+
+    assert (status, out) == (4, '')
+    (line,) = err.splitlines()
     assert line.startswith('glance-rawstore: The configuration cannot be read')
 
 

@@ -6,6 +6,7 @@ trying while Ceph is away, so that nothing is left behind.
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,8 @@ from glance_rawstore.tasks.step import give_up_head_start
 from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import patience
 from glance_rawstore.tasks.step import reason
+
+LOG = logging.getLogger(__name__)
 
 
 class Reserve(Step):
@@ -182,12 +185,18 @@ class Convert(Step):
     def _stop(self, original: originals.Original) -> Exception | None:
         """Why a running conversion shall stop, besides what the copy says."""
         # Also when it stops: one may have begun to read just now, and is to
-        # be fenced. Not knowing is no reason to stop, here as elsewhere.
-        with contextlib.suppress(exceptions.RawStoreError):
+        # be fenced. Not knowing is no reason to stop, here as elsewhere; but
+        # what is read of an RBD image that is gone is zeros.
+        gone = None
+        try:
             original.note_readers()
+        except exceptions.NotFound:
+            gone = exceptions.ConversionFailed(originals.MISPLACED)
+        except exceptions.RawStoreError as exc:
+            LOG.debug('Image %s: %s', self.job.image_id, exc)
         if self.job.stop.is_set():
             return exceptions.Interrupted()
-        return self.job.deleted()
+        return self.job.deleted() or gone
 
 
 @contextlib.contextmanager

@@ -20,6 +20,9 @@ from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
 
+#: Told of an image without data.
+MISPLACED = "The image's data is not where Glance says that it is."
+
 _RBD_URL = re.compile('rbd://[^/]+/([^/]+)/([^/]+)/([^/]+)')
 
 #: How often, and how many seconds apart, an image is looked at before it is
@@ -164,7 +167,7 @@ def _in_place(
         return opened.enter_context(source)
     except exceptions.NotFound as exc:
         raise exceptions.ConversionFailed(
-            "The image's data is not where Glance says that it is.",
+            MISPLACED,
             f'no {settings.pool}/{image.image_id}@{snapshot} in Ceph',
         ) from exc
 

@@ -7,6 +7,7 @@ import pytest
 
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
+from glance_rawstore import sources
 from glance_rawstore import stores
 from glance_rawstore.tasks import originals
 from tests.unit.tasks.conftest import ID
@@ -175,6 +176,25 @@ def test_an_original_that_is_lost_is_not_called_the_copy(work, in_ceph):
         "The image's data is not where Glance says that it is."
     )
     assert f'images/{ID}@snap' in caught.value.in_full
+
+
+@pytest.mark.usefixtures('in_ceph', '_no_waiting')
+def test_an_original_that_is_removed_while_it_is_read_makes_no_copy(
+    work, monkeypatch
+):
+    """What is read of it then is zeros; Ceph knows no watchers of it."""
+
+    def gone(_self):
+        raise exceptions.NotFound
+
+    work.converter.during = lambda _calls: monkeypatch.setattr(
+        sources.RbdSource, 'watchers', gone
+    )
+
+    task = work.run()
+
+    assert (task.status, task.message) == ('failure', originals.MISPLACED)
+    work.assert_nothing_is_left()
 
 
 def reader(work):

@@ -52,6 +52,8 @@ class Part:
     :param whole: it has its snapshot, hence all of its data
     :param by_wish: as for :class:`Copy`
     :param resumable: another worker can go on with it
+    :param untaken: when it was created, in seconds since the epoch, if nobody
+        has taken it yet
     """
 
     rbd_id: str
@@ -59,6 +61,7 @@ class Part:
     whole: bool = False
     by_wish: bool = True
     resumable: bool = False
+    untaken: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,9 @@ from glance_rawstore.agent.policy import wish
 #: Seconds that a changed image is left alone, so that the import's own
 #: conversion comes first.
 SETTLE = 5.0
+#: Seconds in which whoever has created a ``.part`` takes the lease on it; and
+#: by how much clocks may differ.
+TAKING = 5.0
 #: Statuses of images whose locations may be changed.
 _SETTLED = frozenset({'active', 'deactivated'})
 
@@ -56,11 +59,12 @@ class _Plan:
         self._due = self._when_to_try()
         self._stays = self._copy_stays()
         part = facts.part
-        leased, dead = _split(part)
+        leased, dead = _split(part, now)
         self._deletes = not self._stays and (
             (facts.copy is not None and not self._evicting)
             or (leased and self._wish == Wish.UNWANTED)
         )
+        self._leased = leased
         self._working = leased and not self._deletes
         # A dead worker's .part is kept for the next attempt, if there is one.
         self._pending = self._working or (
@@ -125,7 +129,7 @@ class _Plan:
 
     def _part(self) -> Iterator[Action]:
         facts = self._facts
-        if facts.part is None or facts.part.leased or self._pending:
+        if facts.part is None or self._leased or self._pending:
             return
         if self._stays and facts.copy is None:
             yield self._action(
@@ -244,8 +248,10 @@ class _Plan:
         )
 
 
-def _split(part: Part | None) -> tuple[bool, bool]:
+def _split(part: Part | None, now: float) -> tuple[bool, bool]:
     """Whether there is a living worker's ``.part``, or a dead one's."""
     if part is None:
         return False, False
-    return part.leased, not part.leased
+    at = part.untaken
+    leased = part.leased or (at is not None and abs(now - at) < TAKING)
+    return leased, not leased

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from glance_rawstore import attempts
+from glance_rawstore import directory
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import handover
@@ -265,6 +266,9 @@ class Reader:
             whole=raw_copy.SNAPSHOT in snapshots,
             by_wish=raw_copy.META_BY_WISH in meta,
             resumable=resuming.saved(self._pool, rbd_id) is not None,
+            untaken=None
+            if snapshots or raw_copy.META_WORKER in meta
+            else directory.created(self._pool.ioctx, rbd_id),
         )
 
     def _trashed(self, rbd_id: str) -> Trashed:

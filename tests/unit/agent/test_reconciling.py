@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from glance_rawstore import attempts
+from glance_rawstore import directory
 from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
@@ -20,7 +21,6 @@ from glance_rawstore import uses
 from glance_rawstore.agent import plan
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.converting import Conversions
-from glance_rawstore.lease import Lease
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.lifecycle.evicted import Evicted
@@ -191,6 +191,7 @@ def test_an_interrupted_commit_is_finished(work, reconcile, until):
     work.world.begin(ID)
     work.world.write(ID)
     with work.world.pool.image(raw_copy.part_name(ID)) as image:
+        image.metadata_set(raw_copy.META_WORKER, 'gone')
         image.metadata_set(raw_copy.META_BY_WISH, 'true')
         if until != 'snapshot':
             image.create_snap(raw_copy.SNAPSHOT)
@@ -208,26 +209,38 @@ def test_an_interrupted_commit_is_finished(work, reconcile, until):
     assert reconcile() == []
 
 
-def test_a_living_workers_copy_is_left_to_it(work, reconcile):
-    _, rbd_id = work.world.begin(ID)
-    lease = Lease(work.world.other_node().ioctx, rbd_id, 30)
-    lease.acquire()
+def test_a_living_workers_copy_is_left_to_it(work, node, reconcile):
+    part = making.reserve(work.world.other_node(), ID, node.options)
     set_status(work, Status.PENDING)
 
     assert reconcile() == []
 
-    lease.release()
+    part.release()
     assert kinds(reconcile()) == ['make copy']
 
 
 def test_a_dead_workers_leftovers_of_a_deleted_image_are_cleared(
     work, reconcile
 ):
-    work.world.begin(ID)
+    _, rbd_id = work.world.begin(ID)
     work.catalog.delete(ID)
+    note = {raw_copy.META_WORKER: 'gone'}
+    directory.change_metas(work.world.pool.ioctx, rbd_id, {}, note)
 
     assert kinds(reconcile()) == ['clear dead part']
     work.assert_nothing_is_left()
+
+
+def test_who_has_begun_just_now_may_be_about_to_take_the_lease(
+    work, reconcile, monkeypatch
+):
+    work.catalog.change(ID, status='importing')
+    work.world.begin(ID)
+
+    assert reconcile() == []
+
+    monkeypatch.setattr(plan, 'TAKING', 0.0)
+    assert kinds(reconcile()) == ['clear dead part']
 
 
 def open_task(work, status='processing', idle=61.0, age=100.0):

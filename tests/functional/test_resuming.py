@@ -38,7 +38,7 @@ QUICK = {
     'retry_delay': 1,
 }
 #: What is logged of a conversion that comes to nothing.
-ENDS = ('failed', 'given up')
+ENDS = ('failed', 'given up', 'left to another worker')
 #: As many slices are done before something happens.
 DONE = 4
 

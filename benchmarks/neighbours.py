@@ -49,6 +49,9 @@ BATCH = 0.5
 IDLE = 12
 AT_MOST = 1.2
 
+#: Seconds after which conversions are not waited for any more.
+TIMEOUT = 600
+
 #: As conversions run unless set otherwise.
 USUAL = 'nice 19'
 
@@ -222,17 +225,26 @@ def _waiting(
 def _ask_beside(cloud: Cloud, asking: Asking, into: Asked) -> None:
     """Ask until conversions end; keep what was answered while all ran."""
     support.await_true(lambda: _all_run(cloud), 'conversions run')
+    until = time.monotonic() + TIMEOUT
     while True:
         ran, batch = _all_run(cloud), none()
         asking.batch(batch)
         if ran and _all_run(cloud):
             for what, seconds in batch.items():
                 into[what] += seconds
-        if not ran and not holding.converting(cloud):
+        # Nobody converts for a moment when those that ran have ended at once.
+        if not ran and not holding.converting(cloud) and _all_made(cloud):
             break
+        if time.monotonic() > until:
+            raise ProcessError('conversions do not end')
     if not all(into.values()):
         raise ProcessError('no conversions ran')
 
 
 def _all_run(cloud: Cloud) -> bool:
     return len(holding.converting(cloud)) == AT_ONCE
+
+
+def _all_made(cloud: Cloud) -> bool:
+    names = support.Pool(cloud).names()
+    return sum(name.endswith('_raw') for name in names) == CONVERSIONS

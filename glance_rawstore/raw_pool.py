@@ -56,9 +56,7 @@ class RawPool(Removal):
         :raises NotFound: there is no active copy
         """
         with self.image(raw_copy.name(image_id), read_only=True) as image:
-            return raw_copy.SNAPSHOT in [
-                snap['name'] for snap in image.list_snaps()
-            ]
+            return raw_copy.SNAPSHOT in rbd_image.snapshots(image)
 
     def status(self, image_id: str) -> states.Status:
         """Status of the copy of an image; does not look into the trash."""

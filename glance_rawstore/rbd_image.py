@@ -55,9 +55,14 @@ def add_features(image: Any) -> None:
         image.rebuild_object_map()
 
 
+def snapshots(image: Any) -> list[str]:
+    """Names of an image's snapshots."""
+    return [str(snap['name']) for snap in image.list_snaps()]
+
+
 def protect(image: Any, name: str = raw_copy.SNAPSHOT) -> None:
     """Take the snapshot that is cloned, unless it is there, and protect it."""
-    if name not in [snap['name'] for snap in image.list_snaps()]:
+    if name not in snapshots(image):
         image.create_snap(name)
     if not image.is_protected_snap(name):
         image.protect_snap(name)

@@ -2,7 +2,6 @@
 """What an image's properties ask for. Core: pure functions."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from oslo_utils import strutils
 
@@ -35,26 +34,14 @@ def wanted(properties: Mapping[str, str], default: bool = False) -> bool:
         ) from exc
 
 
-class Image(Protocol):
-    """What is used of an image."""
-
-    @property
-    def disk_format(self) -> str | None:
-        """As it is declared."""
-
-    @property
-    def container_format(self) -> str | None:
-        """As it is declared."""
-
-
-def by_default(enabled: bool, image: Image) -> bool:
+def by_default(
+    enabled: bool, disk_format: str | None, container_format: str | None
+) -> bool:
     """Whether an image that does not mention a copy is to have one.
 
     :param enabled: the option ``raw_cache_default``
     """
-    return enabled and formats.convertible(
-        image.disk_format, image.container_format
-    )
+    return enabled and formats.convertible(disk_format, container_format)
 
 
 def mentioned(properties: Mapping[str, str], default: bool = False) -> bool:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How quantities are told to people, wherever they are; by humanize."""
+"""How quantities and names are told to people, wherever they are."""
+
+from collections.abc import Sequence
 
 import humanize
 
@@ -7,3 +9,11 @@ import humanize
 def size(count: float) -> str:
     """Bytes for people, in binary units: ``1.1 GiB``."""
     return str(humanize.naturalsize(count, binary=True, format='%.1f'))
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first of these, and dots if there are more: ``a, b, ...``.
+
+    :param most: how many are named
+    """
+    return ', '.join([*names[:most], *(['...'] if names[most:] else [])])

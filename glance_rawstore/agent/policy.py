@@ -49,7 +49,9 @@ class Policy:
 
 def wish(image: Image, policy: Policy) -> Wish:
     """What is wished for an image that is there."""
-    default = wishes.by_default(policy.default, image)
+    default = wishes.by_default(
+        policy.default, image.disk_format, image.container_format
+    )
     try:
         wanted = wishes.wanted(image.properties, default)
     except exceptions.InvalidProperty:

@@ -256,7 +256,7 @@ class Reader:
                 raw_copy.part_name(image_id), read_only=True
             ) as image:
                 rbd_id = str(image.id())
-                snapshots = [snap['name'] for snap in image.list_snaps()]
+                snapshots = rbd_image.snapshots(image)
                 meta = dict(image.metadata_list())
         except exceptions.NotFound:
             return None

@@ -11,6 +11,7 @@ from glance_rawstore import downloads
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
+from glance_rawstore import wording
 from glance_rawstore.agent import plan
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.actions import Kind
@@ -58,13 +59,11 @@ class Queue:
 
 def strange(image_ids: Sequence[str]) -> str:
     """What to tell of copies whose images Glance does not know."""
-    named = ', '.join(image_ids[:_NAMED])
-    more = ', ...' if len(image_ids) > _NAMED else ''
     return (
         "Left alone, since Glance's database knows no such image: "
         f'raw copies of {len(image_ids)}. Is it the right database, or one '
         'from a backup? What is of no use goes by glance-rawstore delete: '
-        f'{named}{more}'
+        f'{wording.some(image_ids, _NAMED)}'
     )
 
 

@@ -56,7 +56,10 @@ class Removing:
         return image is not None and self._wished_for(image)
 
     def _wished_for(self, image: Image) -> bool:
-        default = wishes.by_default(self._node.options.by_default, image)
+        enabled = self._node.options.by_default
+        default = wishes.by_default(
+            enabled, image.disk_format, image.container_format
+        )
         return wishes.mentioned(image.properties, default)
 
     def check_evictable(self, image_id: str, force: bool) -> RawCopy:

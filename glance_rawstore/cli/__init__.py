@@ -112,17 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.debug:
         # Libraries below glance_store warn about themselves when imported.
         warnings.simplefilter('ignore')
-    from glance_rawstore.cli import configuration
-    from glance_rawstore.cli import starting
-
     try:
-        store = configuration.raw_store(args.config_file, args.store)
-        if 'forever' in args:
-            with configuration.told():
-                return int(args.run(args, store))
-        with configuration.told(), starting.interruptible():
-            status: int = args.run(args, starting.bounded(store))
-            _flush()
+        return _run(args)
     except exceptions.RawStoreError as exc:
         if args.debug:
             raise
@@ -143,7 +134,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return exit_status.FAILED
-    return status
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run the command that was given; returns the exit status."""
+    from glance_rawstore.cli import configuration
+    from glance_rawstore.cli import starting
+
+    store = configuration.raw_store(args.config_file, args.store)
+    with configuration.told():
+        if 'forever' in args:
+            return int(args.run(args, store))
+        with starting.interruptible():
+            ended = int(args.run(args, starting.bounded(store)))
+            _flush()
+    return ended
 
 
 def _is_of_database(exc: Exception) -> bool:

@@ -71,7 +71,6 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Have copies made; returns the exit status."""
-
     choosing.check(args)
     node = starting.node(args, store)
     if not node.policy.makes:

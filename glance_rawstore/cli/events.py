@@ -92,7 +92,6 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Tell; returns the exit status."""
-
     images = {choosing.check_id(image_id) for image_id in args.images}
     node = starting.node(args, store)
     since = 0.0 if args.since is None else time.time() - args.since

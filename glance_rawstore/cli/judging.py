@@ -3,8 +3,9 @@
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
+from glance_rawstore import wording
 from glance_rawstore.agent.sight import Sight
 from glance_rawstore.lifecycle.budget import Budget
 
@@ -142,16 +143,13 @@ def _pending(sight: Sight, limits: Limits, now: float) -> Iterator[Finding]:
     }
     old = [i for i, age in ages.items() if _level(age, limits) > Level.OK]
     for found in _stuck(ages.values(), limits, 'pending without a worker'):
-        yield Finding(found.level, f'{found.text}: {_some(old)}')
+        yield Finding(
+            found.level, f'{found.text}: {wording.some(old, _NAMED)}'
+        )
 
 
 def _unreaped(ages: tuple[float, ...], limits: Limits) -> Iterator[Finding]:
     yield from _stuck(ages, limits, 'deleted, unused and not reaped')
-
-
-def _some(image_ids: Sequence[str]) -> str:
-    more = ['...'] if len(image_ids) > _NAMED else []
-    return ', '.join([*image_ids[:_NAMED], *more])
 
 
 def _stuck(
@@ -170,7 +168,7 @@ def _given_up(sight: Sight, limits: Limits) -> Iterator[Finding]:
     count = sight.failing.given_up
     if count and 0 < limits.given_up <= count:
         images = '1 image' if count == 1 else f'{count} images'
-        named = _some(sight.given_up)
+        named = wording.some(sight.given_up, _NAMED)
         yield Finding(
             Level.WARNING, f'the copies of {images} were given up: {named}'
         )

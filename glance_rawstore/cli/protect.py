@@ -43,7 +43,6 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
     """Protect or not; returns the exit status."""
-
     choosing.check(args)
     node = starting.node(args, store)
     told = outcomes.Outcomes(args.format)
@@ -56,7 +55,9 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
 
 def _wished_for(node: Any) -> Iterable[str]:
     for image in node.catalog.all_images():
-        default = wishes.by_default(node.options.by_default, image)
+        default = wishes.by_default(
+            node.options.by_default, image.disk_format, image.container_format
+        )
         if wishes.mentioned(image.properties, default):
             yield image.image_id
 

@@ -231,8 +231,8 @@ class Facts:
         if not self.windows or image.get('status') not in _HOPEFUL:
             return False
         disk_format = image.get('disk_format')
-        default = self._by_default and formats.convertible(
-            disk_format, image.get('container_format')
+        default = wishes.by_default(
+            self._by_default, disk_format, image.get('container_format')
         )
         return disk_format not in formats.ALREADY_RAW and wishes.mentioned(
             _properties(image), default

@@ -93,7 +93,10 @@ JOBS = Jobs()
 def _is_for_us(image: Image, conf: cfg.ConfigOpts) -> bool:
     """Whether there is a wish, or something to say about it."""
     opts.register(conf)
-    default = wishes.by_default(conf[opts.GROUP].raw_cache_default, image)
+    enabled = conf[opts.GROUP].raw_cache_default
+    default = wishes.by_default(
+        enabled, image.disk_format, image.container_format
+    )
     return wishes.mentioned(image.properties, default)
 
 

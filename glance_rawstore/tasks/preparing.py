@@ -128,7 +128,10 @@ class CheckWanted(Step):
         :raises NothingToDo: not wanted any more, or raw already
         :raises Refused: a bad property or format
         """
-        default = wishes.by_default(self.job.options.by_default, image)
+        enabled = self.job.options.by_default
+        default = wishes.by_default(
+            enabled, image.disk_format, image.container_format
+        )
         if not wishes.wanted(image.properties, default):
             self._check_order(image)
         weight = wishes.weight(image.properties, self.job.options.weight)

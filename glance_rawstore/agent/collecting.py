@@ -6,7 +6,8 @@ new, is being made, or was deleted: what a committed copy uses does not
 change, so it is read once.
 """
 
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator
 
 from glance_rawstore import attempts
 from glance_rawstore import budget
@@ -17,6 +18,7 @@ from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
 from glance_rawstore import tally
+from glance_rawstore.agent import plan
 from glance_rawstore.agent import sight
 from glance_rawstore.agent.sight import Sight
 from glance_rawstore.inventory import Listed
@@ -46,7 +48,7 @@ class Collector:
         self._sizes = {
             rbd_id: self._size(pool, rbd_id) for rbd_id in active + trashed
         }
-        pending = tuple(_pending(pool.ioctx, part) for part in here.parts)
+        pending = tuple(_pending(pool, here.parts))
         at_work = frozenset(p.image_id for p in pending if p.attended)
         tried = attempts.read_all(pool.ioctx)
         known = tried, at_work, self._retry_limit
@@ -76,12 +78,22 @@ class Collector:
         return (header.bytes_used or 0) if header else 0
 
 
-def _pending(ioctx: Any, part: Listed) -> sight.Pending:
-    return sight.Pending(
-        part.image_id,
-        attended=lease.held(ioctx, part.rbd_id),
-        created=directory.created(ioctx, part.rbd_id),
-    )
+def _pending(
+    pool: raw_pool.RawPool, parts: Iterable[Listed]
+) -> Iterator[sight.Pending]:
+    """Those that are there still, and who is at them.
+
+    A commit gives up the lease; who has created one takes it a moment later.
+    """
+    for part in parts:
+        created = directory.created(pool.ioctx, part.rbd_id)
+        attended = lease.held(pool.ioctx, part.rbd_id)
+        if not attended:
+            here = directory.ids(pool.ioctx, (part.name,))
+            if here.get(part.name) != part.rbd_id:
+                continue
+            attended = plan.being_taken(created, time.time())
+        yield sight.Pending(part.image_id, attended, created)
 
 
 def _trashed(copy: Listed) -> sight.Trashed:

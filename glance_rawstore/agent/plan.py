@@ -252,6 +252,13 @@ def _split(part: Part | None, now: float) -> tuple[bool, bool]:
     """Whether there is a living worker's ``.part``, or a dead one's."""
     if part is None:
         return False, False
-    at = part.untaken
-    leased = part.leased or (at is not None and abs(now - at) < TAKING)
+    leased = part.leased or being_taken(part.untaken, now)
     return leased, not leased
+
+
+def being_taken(created: float | None, now: float) -> bool:
+    """Whether who has created a ``.part`` may be about to take its lease.
+
+    :param created: None where it is not one that nobody has taken
+    """
+    return created is not None and abs(now - created) < TAKING

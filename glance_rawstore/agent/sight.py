@@ -16,7 +16,7 @@ from glance_rawstore.lifecycle.tally import Tally
 class Pending:
     """A ``.part``.
 
-    :param attended: a living worker has the lease on it
+    :param attended: a living worker has the lease on it, or is about to
     :param created: None when it is gone by now
     """
 

@@ -10,6 +10,7 @@ from glance_rawstore import directory
 from glance_rawstore import handover
 from glance_rawstore import lease
 from glance_rawstore import tally
+from glance_rawstore.agent import plan
 from glance_rawstore.agent import sight
 from glance_rawstore.agent.collecting import Collector
 from glance_rawstore.lifecycle import tally as counts
@@ -37,7 +38,10 @@ def test_an_empty_pool_has_nothing_to_see(world, collector):
     assert (found.handed_over, found.agents) == (0, 0)
 
 
-def test_copies_are_seen_with_their_bytes_and_ages(world, collector):
+def test_copies_are_seen_with_their_bytes_and_ages(
+    world, collector, monkeypatch
+):
+    monkeypatch.setattr(plan, 'TAKING', 0.0)
     world.copy()
     gone, _ = world.copy()
     with volumes(world, 2) as consumer:
@@ -60,6 +64,30 @@ def test_copies_are_seen_with_their_bytes_and_ages(world, collector):
     assert (found.running, found.unattended) == (1, 1)
     for since in (found.oldest_pending, found.oldest_trashed):
         assert since == pytest.approx(time.time(), abs=60)
+
+
+def test_who_has_begun_just_now_is_about_to_take_the_lease(world, collector):
+    world.begin()
+
+    found = collector.look(world.pool)
+
+    assert (found.running, found.unattended) == (1, 0)
+
+
+def test_what_is_committed_while_it_is_looked_at_is_not_without_a_worker(
+    world, collector, monkeypatch
+):
+    monkeypatch.setattr(plan, 'TAKING', 0.0)
+    image_id, _ = world.begin()
+    held = lease.held
+
+    def committed(ioctx, rbd_id):
+        world.pool.commit(image_id, rbd_id, {})
+        return held(ioctx, rbd_id)
+
+    monkeypatch.setattr(lease, 'held', committed)
+
+    assert collector.look(world.pool).pending == ()
 
 
 def test_what_is_not_a_copy_is_not_seen(world, collector):

@@ -7,6 +7,7 @@ import pytest
 
 from glance_rawstore import handover
 from glance_rawstore import rights
+from glance_rawstore.agent import plan
 from tests.contract.world import DATA
 from tests.contract.world import volumes
 
@@ -31,6 +32,12 @@ def status(world, command, tmp_path):
         + f'rbd_store_user = {world.settings.user}\n'
     )
     return lambda *args: command('status', *args)
+
+
+@pytest.fixture
+def taken_at_once(monkeypatch):
+    """Whoever creates a ``.part`` takes its lease in no time, or never."""
+    monkeypatch.setattr(plan, 'TAKING', 0.0)
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ def test_without_an_agent_it_is_critical(status):
     assert status()[0] == 0, 'nobody asked to judge'
 
 
-@pytest.mark.usefixtures('agent')
+@pytest.mark.usefixtures('agent', 'taken_at_once')
 def test_a_copy_that_nobody_is_at_is_stuck_after_a_while(world, status):
     world.begin()
     assert status('--check')[0] == 0
@@ -185,7 +192,7 @@ def test_a_budget_is_shown(world, status, tmp_path):
     assert seen['budget']['used_bytes'] == len(DATA)
 
 
-@pytest.mark.usefixtures('agent')
+@pytest.mark.usefixtures('agent', 'taken_at_once')
 def test_people_get_a_line_for_each_thing(world, status):
     world.copy()
     world.begin()

@@ -40,8 +40,10 @@ class BothSlots:
         self._of_node.end()
 
     def give_back(self) -> None:
-        """Give them back. Repeatable."""
+        """Give both back, whatever becomes of one. Repeatable."""
         of_cluster, self._of_cluster = self._of_cluster, None
-        if of_cluster is not None:
-            of_cluster.release()
-        self._of_node.close()
+        try:
+            if of_cluster is not None:
+                of_cluster.release()
+        finally:
+            self._of_node.close()

@@ -51,15 +51,13 @@ class Collector:
         pending = tuple(_pending(pool, here.parts))
         at_work = frozenset(p.image_id for p in pending if p.attended)
         tried = attempts.read_all(pool.ioctx)
-        known = tried, at_work, self._retry_limit
         return Sight(
             active=len(active),
             active_bytes=sum(self._sizes[rbd_id] for rbd_id in active),
             pending=pending,
             trashed=tuple(map(_trashed, here.trashed)),
             trashed_bytes=sum(self._sizes[rbd_id] for rbd_id in trashed),
-            failing=sight.failing(*known),
-            given_up=sight.given_up(*known),
+            failing=sight.failing(tried, at_work, self._retry_limit),
             evicted=len(evicted.read_all(pool.ioctx)),
             budget=budget.read(pool, self._limits, here)
             if self._limits.limited

@@ -5,8 +5,6 @@ One list, from which the endpoint, the page of the documentation and the
 checks of rules and dashboard are made.
 """
 
-import dataclasses
-
 from glance_rawstore.agent import measures
 from glance_rawstore.agent.measures import Distribution
 from glance_rawstore.agent.measures import Kind
@@ -141,7 +139,7 @@ METRICS = (
         Kind.GAUGE,
         'Images whose copy failed: refused, given up, or to be retried.',
         Source.POOL,
-        measures.each(lambda s: dataclasses.asdict(s.failing)),
+        measures.each(lambda s: s.failing.counts),
         ('state',),
     ),
     Metric(

@@ -38,14 +38,24 @@ class Trashed:
 class Failing:
     """Images whose copy could not be made, by what will become of them.
 
-    :param refused: not tried again before they are changed
-    :param given_up: the same, after ``retry_limit`` attempts
-    :param retried: tried again
+    :param refused: how many are not tried again before they are changed
+    :param given_up: ids of those of which the same holds after
+        ``retry_limit`` attempts
+    :param retried: how many are tried again
     """
 
     refused: int = 0
-    given_up: int = 0
+    given_up: tuple[str, ...] = ()
     retried: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        return {
+            'refused': self.refused,
+            'given_up': len(self.given_up),
+            'retried': self.retried,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +69,6 @@ class Sight:
     :param budget: None without a limit
     :param handed_over: conversions that wait for an agent
     :param agents: that are there, on any node
-    :param given_up: ids of the images whose copies are given up
     """
 
     active: int
@@ -73,7 +82,6 @@ class Sight:
     handed_over: int
     agents: int
     tally: Tally
-    given_up: tuple[str, ...] = ()
 
     @property
     def running(self) -> int:
@@ -107,24 +115,11 @@ def failing(
     :param at_work: ids of images at whose copies somebody is: an attempt
         counts when it begins
     """
-    found = [v for image_id, v in known.items() if image_id not in at_work]
-    refused = sum(v.refused for v in found)
-    count = len(given_up(known, at_work, retry_limit))
-    return Failing(refused, count, len(found) - refused - count)
-
-
-def given_up(
-    known: Mapping[str, attempts.Attempts],
-    at_work: frozenset[str],
-    retry_limit: int,
-) -> tuple[str, ...]:
-    """Ids of the images that are given up; parameters of :func:`failing`."""
-    return tuple(
-        sorted(
-            image_id
-            for image_id, v in known.items()
-            if image_id not in at_work
-            and not v.refused
-            and v.count >= retry_limit
-        )
+    found = {i: v for i, v in known.items() if i not in at_work}
+    tried = {i: v.count for i, v in found.items() if not v.refused}
+    given_up = sorted(i for i, n in tried.items() if n >= retry_limit)
+    return Failing(
+        refused=len(found) - len(tried),
+        given_up=tuple(given_up),
+        retried=len(tried) - len(given_up),
     )

@@ -165,10 +165,10 @@ def _stuck(
 
 
 def _given_up(sight: Sight, limits: Limits) -> Iterator[Finding]:
-    count = sight.failing.given_up
+    count = len(sight.failing.given_up)
     if count and 0 < limits.given_up <= count:
         images = '1 image' if count == 1 else f'{count} images'
-        named = wording.some(sight.given_up, _NAMED)
+        named = wording.some(sight.failing.given_up, _NAMED)
         yield Finding(
             Level.WARNING, f'the copies of {images} were given up: {named}'
         )

@@ -2,7 +2,6 @@
 """``glance-rawstore status``"""
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -160,8 +159,8 @@ def _sight_dict(sight: Sight) -> dict[str, Any]:
         'budget': output.budget(sight.budget),
         'unattended': sight.unattended,
         'handed_over': sight.handed_over,
-        'images_without_copy': dataclasses.asdict(sight.failing),
-        'given_up': list(sight.given_up),
+        'images_without_copy': sight.failing.counts,
+        'given_up': list(sight.failing.given_up),
         'oldest_pending_seconds': _age(sight.oldest_pending, now),
         'oldest_pending_delete_seconds': _age(sight.oldest_trashed, now),
     }
@@ -210,7 +209,7 @@ def _rows(sight: Sight) -> Iterator[tuple[str, str]]:
     failing = sight.failing
     yield (
         'no copy',
-        f'{failing.refused} refused, {failing.given_up} given up, '
+        f'{failing.refused} refused, {len(failing.given_up)} given up, '
         f'{failing.retried} to be tried again',
     )
 

@@ -129,8 +129,7 @@ def test_what_was_tried_and_counted_is_seen(world, collector):
 
     found = collector.look(world.pool)
 
-    assert found.failing == sight.Failing(refused=1, given_up=1, retried=1)
-    assert found.given_up == ('two',)
+    assert found.failing == sight.Failing(1, ('two',), 1)
     assert (found.handed_over, found.agents) == (1, 1)
     assert found.tally.results['succeeded'] == 1
 

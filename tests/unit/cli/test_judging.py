@@ -79,14 +79,11 @@ def test_nothing_is_wrong_where_nothing_is():
             ),
         ),
         (
-            {'failing': Failing(given_up=2), 'given_up': ('a', 'b')},
+            {'failing': Failing(given_up=('a', 'b'))},
             (Level.WARNING, 'the copies of 2 images were given up: a, b'),
         ),
         (
-            {
-                'failing': Failing(given_up=9),
-                'given_up': tuple('abcdefghi'),
-            },
+            {'failing': Failing(given_up=tuple('abcdefghi'))},
             (
                 Level.WARNING,
                 'the copies of 9 images were given up: a, b, c, ...',
@@ -111,7 +108,7 @@ def test_what_is_wrong_is_said(facts, expected):
         {'pending': pending(1e6, attended=True)},
         {'pending': (Pending('6e0f', attended=False, created=None),)},
         {'trashed': (Trashed('6e0f', '1', 0.0),)},
-        {'failing': Failing(refused=9, given_up=1, retried=9)},
+        {'failing': Failing(refused=9, given_up=('a',), retried=9)},
         {'budget': Budget(100, 95, 80, 80, 20)},
         {'budget': Budget(None, 0, 0, 80, 20)},
         {'evicted': 5, 'handed_over': 1},
@@ -130,7 +127,7 @@ def test_the_worst_comes_first():
 
 
 def test_a_limit_of_none_is_never_reached():
-    sight = dataclasses.replace(WELL, failing=Failing(given_up=9))
+    sight = dataclasses.replace(WELL, failing=Failing(given_up=('a', 'b')))
     limits = dataclasses.replace(LIMITS, given_up=0)
 
     assert judging.judge(Condition(sight, {}, ()), limits, NOW) == []

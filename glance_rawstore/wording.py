@@ -17,3 +17,12 @@ def some(names: Sequence[str], most: int) -> str:
     :param most: how many are named
     """
     return ', '.join([*names[:most], *(['...'] if names[most:] else [])])
+
+
+def printable(text: str) -> str:
+    """What somebody else may have made up, for a terminal or a log.
+
+    A request's id is whatever its sender says, and what is none of ours has
+    any name; either may hold what moves the cursor, or another line.
+    """
+    return text if text.isprintable() else ascii(text)

@@ -13,6 +13,7 @@ from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import stores
+from glance_rawstore import wording
 from glance_rawstore.cli import arguments
 from glance_rawstore.cli import choosing
 from glance_rawstore.cli import exit_status
@@ -199,6 +200,8 @@ def _tell(event: Event, form: str) -> None:
     if form == 'json':
         print(json.dumps(_as_dict(event)), flush=True)
         return
-    moment, image_id, what, seconds, request, message = _row(event)
+    moment, image_id, what, seconds, request, message = map(
+        wording.printable, _row(event)
+    )
     line = f'{moment}  {image_id}  {what:<10}  {seconds:>5} s  {request}'
     print(f'{line}  {message}', flush=True)

@@ -5,6 +5,7 @@ import logging
 import sys
 
 from glance_rawstore import tracing
+from glance_rawstore import wording
 
 _FORMAT = '%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s'
 
@@ -13,7 +14,7 @@ class _Request(logging.Filter):
     """Adds the id of the request that a line is about, or a dash."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = tracing.request_id() or '-'
+        record.request_id = wording.printable(tracing.request_id() or '-')
         return True
 
 

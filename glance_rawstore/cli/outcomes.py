@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from glance_rawstore import exceptions
+from glance_rawstore import wording
 from glance_rawstore.cli import choosing
 from glance_rawstore.cli import exit_status
 from glance_rawstore.cli import output
@@ -50,11 +51,6 @@ def failed(image_id: str, exc: exceptions.RawStoreError) -> Outcome:
     return Outcome(image_id, what, exc.in_full, status=exc.exit_code)
 
 
-def _printable(text: str) -> str:
-    """A name that somebody else may have made up, for a terminal."""
-    return text if text.isprintable() else ascii(text)
-
-
 class Outcomes:
     """The outcomes of one command.
 
@@ -70,7 +66,7 @@ class Outcomes:
         self._told.append(outcome)
         if self._form == 'text':
             what, why = f'{outcome.what:<{_WIDTH}}', outcome.why
-            name = _printable(outcome.image_id)
+            name = wording.printable(outcome.image_id)
             print(f'{what}  {name}  {why}'.rstrip(), flush=True)
 
     def each(

@@ -83,11 +83,12 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(headings: Sequence[str], rows: list[Sequence[str]]) -> None:
-    """Print rows as a table, or as plain columns.
+    """Print rows as a table, or as plain columns; whatever is in them.
 
     Plain where nobody looks, and where a terminal is too narrow: then it
     wraps the lines itself, whereas a table would lose the ends of ids.
     """
+    rows = [[wording.printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         screen = console.Console()
         shown = table_of(headings, rows)

@@ -72,6 +72,7 @@ def test_the_command_line_logs_it():
 
     assert in_a_thread(lambda: convert('req-2')) == 'req-2'
     assert in_a_thread(lambda: convert(None)) == '-'
+    assert in_a_thread(lambda: convert('\x1b[1A')) == r"'\x1b[1A'"
 
 
 def test_new_ids_are_all_different_and_look_like_glances():

@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from glance_rawstore import evicted
+from glance_rawstore.catalog import Requester
 from glance_rawstore.lifecycle.evicted import Evicted
 from tests.unit.tasks.conftest import ID
 
@@ -79,6 +80,26 @@ def test_a_program_gets_all_of_it(on_node, work):
         'request_id': 'request',
         'task_id': task_id,
     }
+
+
+@pytest.mark.parametrize('options', [(), ('--follow',)])
+def test_an_id_that_a_tenant_has_made_up_moves_no_cursor(
+    on_node, work, naps, options
+):
+    """Glance takes the id of a request from a header of it."""
+    work.run()
+    (task_id,) = work.catalog.tasks
+    work.catalog.tasks[task_id].requester = Requester(
+        'user', '\x1b[2Jreq\r\nforged'
+    )
+    naps()
+
+    _, out, _ = on_node('events', *options)
+
+    assert '\x1b' not in out
+    assert '\r' not in out
+    assert len(out.splitlines()) == (1 if options else 2)
+    assert r"'\x1b[2Jreq\r\nforged'" in out
 
 
 def test_it_can_be_narrowed(on_node, work, evict):

@@ -8,6 +8,7 @@ from typing import Any
 from glance_rawstore import options
 from glance_rawstore import opts
 from glance_rawstore import stores
+from glance_rawstore.cli import arguments
 from glance_rawstore.cli import configuration
 
 
@@ -23,7 +24,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         '--metrics-port',
-        type=int,
+        type=arguments.port,
         metavar='PORT',
         help='answer Prometheus at this TCP port instead of that of '
         'metrics_port; 0 for none',

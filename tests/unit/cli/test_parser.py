@@ -88,6 +88,10 @@ def test_the_examples_of_the_help_can_be_typed():
         ('reap', '--watch', 'soon'),
         ('reap', '--watch', 'nan'),
         ('reap', '--watch', 'inf'),
+        ('reap', '--watch', '1e300'),
+        ('agent', '--metrics-port', '99999'),
+        ('agent', '--metrics-port', '-1'),
+        ('agent', '--metrics-port', 'http'),
     ],
 )
 def test_wrong_usage_ends_with_2_and_the_usage(capsys, argv):

@@ -61,20 +61,37 @@ def run(
     )
 
 
+#: Ports that were given away, until this process ends.
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Return a TCP port that nobody listens on at 127.0.0.1.
+    """Return a TCP port at 127.0.0.1 that nobody has, nor will be given.
 
     Taken from below Linux's range of ephemeral ports (32768 and up), so
-    that no outgoing connection takes it before the daemon does.
+    that no outgoing connection takes it before the daemon does. Nor is it
+    given to anybody else, be it by another process: a socket of ours stays
+    bound to it, beside which a daemon may listen that reuses addresses, as
+    all of them do.
     """
     while True:
         port = random.randrange(20000, 32000)
-        if is_free(port):
-            return port
+        held = socket.socket()
+        try:
+            held.bind(('127.0.0.1', port))
+        except OSError:
+            held.close()
+            continue
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _reserved.append(held)
+        return port
 
 
 def is_free(port: int) -> bool:
-    """Tell whether one could listen there; old connections don't matter."""
+    """Tell whether one could listen there.
+
+    Neither old connections matter nor that it was reserved.
+    """
     with socket.socket() as probe, contextlib.suppress(OSError):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(('127.0.0.1', port))

@@ -1,18 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cluster and the cloud that the other tests stand on do work."""
 
+import random
 from pathlib import Path
 
 import pytest
 import rados
 
 from tests import images
+from tests import processes
 from tests.cloud import Cloud
 from tests.cloud import imaging
 from tests.cloud.web import WebServer
 from tests.cluster import Cluster
 
 SMALL = images.Contents(data=0)
+
+
+def test_a_port_is_given_to_one_who_may_listen_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though nobody does yet."""
+    port = processes.free_port()
+    drawn = iter([port, *(random.randrange(20000, 32000) for _ in range(99))])
+    monkeypatch.setattr(random, 'randrange', lambda *_: next(drawn))
+
+    assert processes.free_port() != port
+    assert processes.is_free(port)
 
 
 def test_a_user_of_one_pool_is_refused_in_another(cluster: Cluster) -> None:

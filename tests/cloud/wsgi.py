@@ -23,6 +23,11 @@ IMMEDIATE = Path(__file__).with_name('immediate.py')
 # chunked part").
 CHUNK_LIMIT = 16777216
 
+# in seconds, between two parts of a request. By default 4: a client that gets
+# no processor for so long between head and body loses its connection and is
+# given no answer.
+SOCKET_TIMEOUT = 60
+
 
 def program(name: str) -> str:
     """Return the path of a program in this Python's environment."""
@@ -63,6 +68,7 @@ def uwsgi(
         '--http-auto-chunked',
         '--http-chunked-input',
         f'--chunked-input-limit={CHUNK_LIMIT}',
+        f'--socket-timeout={SOCKET_TIMEOUT}',
         '--buffer-size=65535',
         '--disable-logging',
     ]

@@ -22,6 +22,7 @@ from tests.contract.world import DATA
 from tests.contract.world import MIB
 from tests.contract.world import SIZE
 from tests.contract.world import volumes
+from tests.waiting import DEADLINE
 from tests.waiting import pause
 
 TEN = Limits(bytes=10 * MIB)
@@ -41,7 +42,7 @@ def never(seconds):
 
 def patient():
     """A way to wait: 16.2 was seen to let locks last up to a second more."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + DEADLINE
 
     def wait(seconds):
         assert time.monotonic() < end, 'it does not run out'

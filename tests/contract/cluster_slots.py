@@ -12,9 +12,12 @@ from glance_rawstore import exceptions
 from glance_rawstore.cluster_slots import Slots
 from tests.waiting import DEADLINE
 from tests.waiting import eventually
+from tests.waiting import pause
 
-#: In seconds, and whole ones, as Ceph counts no other.
-DURATION = 2
+#: Of one that runs out, of one that is renewed meanwhile, however busy the
+#: machine, and of one that does not matter; in seconds, and whole ones, as
+#: Ceph counts no other.
+SHORT, RENEWED, LONG = 1, 4, 60
 
 
 class NoSlot(Exception):
@@ -25,16 +28,23 @@ def refuse(_seconds):
     raise NoSlot
 
 
-def slots(node, count, duration=30):
+def slots(node, count, duration=LONG):
     return Slots(node.ioctx, count, duration)
 
 
 def dies(node, name, project, number):
     """One that waits or runs, and is heard of no more."""
     ticket = cluster_slots._read(f'{number}-{project}-dead')
-    held = slots(node, 1, DURATION)._held(name, ticket)
+    held = slots(node, 1)._held(name, ticket)
     held._stop.set()
     held._thread.join()
+    return held
+
+
+def runs_out(held):
+    """It was to last but a moment from now on."""
+    held._duration = SHORT
+    held._lock()
 
 
 class Queue:
@@ -130,12 +140,16 @@ class ClusterSlotsContract:
         assert queue.end() == 'b1 a1'
 
     def test_those_of_the_dead_are_free_after_a_while(self, world):
-        dies(world.other_node(), cluster_slots._RUNNING, 'a', 1)
-        dies(world.other_node(), cluster_slots._WAITING, 'b', 2)
+        dead = [
+            dies(world.other_node(), cluster_slots._RUNNING, 'a', 1),
+            dies(world.other_node(), cluster_slots._WAITING, 'b', 2),
+        ]
         with pytest.raises(NoSlot), slots(world.pool, 1).slot(refuse):
             pass
 
-        world.pass_time(DURATION + 0.01)
+        for held in dead:
+            runs_out(held)
+        world.pass_time(SHORT + 0.01)
 
         def free():
             held = slots(world.pool, 1).at_once()
@@ -144,12 +158,12 @@ class ClusterSlotsContract:
             return held
 
         # 16.2 was seen to take up to a second more
-        eventually(free, 'it has run out', 5)
+        eventually(free, 'it has run out')
 
     def test_a_living_one_keeps_it(self, world):
-        with slots(world.pool, 1, 1).slot(refuse):
+        with slots(world.pool, 1, RENEWED).slot(refuse):
             for _ in range(3):
-                time.sleep(0.6)
+                pause(RENEWED / 2)
                 assert slots(world.other_node(), 1).at_once() is None
 
     def test_who_takes_a_turn_just_now_goes_first(self, world):

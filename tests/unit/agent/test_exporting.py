@@ -20,6 +20,7 @@ from glance_rawstore.agent.passes import Passes
 from glance_rawstore.lifecycle import tally as counts
 from glance_rawstore.lifecycle.budget import Limits
 from tests.processes import free_port
+from tests.waiting import DEADLINE
 
 
 class Scraper:
@@ -34,7 +35,7 @@ class Scraper:
 
     def text(self):
         url = f'http://127.0.0.1:{self.port}/metrics'
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
             return answer.read().decode()
 
     def scrape(self):
@@ -100,7 +101,7 @@ def test_a_scrape_is_answered_while_ceph_is_not(world, scraper, monkeypatch):
     scraper.endpoint.look()
     go_on = threading.Event()
     monkeypatch.setattr(
-        Collector, 'look', lambda self, pool: go_on.wait(30) and None
+        Collector, 'look', lambda self, pool: go_on.wait(DEADLINE) and None
     )
     hung = threading.Thread(target=scraper.endpoint.look)
     hung.start()

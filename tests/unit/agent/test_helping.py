@@ -25,6 +25,7 @@ from glance_rawstore.tasks import helping
 from tests.contract.world import SIZE
 from tests.unit.tasks.conftest import ID
 from tests.unit.tasks.conftest import ORIGINAL
+from tests.waiting import DEADLINE
 from tests.waiting import eventually
 
 QUARTER = SIZE // 4
@@ -266,7 +267,7 @@ class TestHelpers:
         helpers = Helpers(node)
         yield lambda: helpers.offer(crew.offered(made.pool.ioctx))
         helpers.stop()
-        helpers.join(10)
+        helpers.join(DEADLINE)
 
     def test_they_help(self, made, offer):
         offer()
@@ -305,7 +306,7 @@ class TestHelpers:
             limited.setattr(threading.Thread, 'start', refused)
             with pytest.raises(RuntimeError):
                 helpers.offer(crew.offered(made.pool.ioctx))
-        helpers.join(10)
+        helpers.join(DEADLINE)
 
         taken = [slots.at_once(scratch, count) for _ in range(count)]
         assert all(taken)
@@ -335,7 +336,7 @@ class TestHelpers:
             helpers = Helpers(dataclasses.replace(node, options=options))
 
             helpers.offer(crew.offered(made.pool.ioctx))
-            helpers.join(10)
+            helpers.join(DEADLINE)
 
             assert left is None or made.states == left
         assert FREE not in made.states

@@ -16,6 +16,7 @@ from glance_rawstore.agent.passes import Passes
 from glance_rawstore.lifecycle.states import Status
 from tests.contract.world import volumes
 from tests.unit.tasks.conftest import ID
+from tests.waiting import DEADLINE
 from tests.waiting import eventually
 
 
@@ -33,7 +34,7 @@ def run():
     yield start
     for found, thread in running:
         found.terminate()
-        thread.join(10)
+        thread.join(DEADLINE)
         assert not thread.is_alive()
 
 
@@ -111,17 +112,17 @@ def test_who_is_told_to_end_hands_over_what_it_converts(
 
     def during(_calls):
         converting.set()
-        go_on.wait(10)
+        go_on.wait(DEADLINE)
 
     work.converter.during = during
     found = run(service.Reconciler(0, Passes(), [], 'raw', 600))
-    assert converting.wait(10)
+    assert converting.wait(DEADLINE)
     ending = threading.Thread(target=found.terminate)
     ending.start()
     eventually(found._stop.is_set, 'it was told')
     eventually(lambda: found._conversions._stop.is_set(), 'they were told')
     go_on.set()
-    ending.join(10)
+    ending.join(DEADLINE)
 
     ioctx = work.world.pool.ioctx
     assert work.world.names() == [f'{ID}_raw.part']

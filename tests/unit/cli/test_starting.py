@@ -11,6 +11,7 @@ import pytest
 from glance_rawstore import stores
 from glance_rawstore.agent.node import Node
 from glance_rawstore.cli import starting
+from tests.waiting import DEADLINE
 
 # A lock that is taken twice is waited for within the C library for ever,
 # whatever signals come: as librados waits for an answer. It is said when the
@@ -38,6 +39,7 @@ _SLEEPS = """
 import time
 from glance_rawstore.cli import starting
 
+starting._NOTICE = 600
 try:
     with starting.interruptible():
         print('waiting', flush=True)
@@ -72,7 +74,7 @@ def _interrupted(program):
     ) as process:
         assert process.stdout.readline() == 'waiting\n'
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=DEADLINE)
     return process.returncode, out, err
 
 
@@ -94,7 +96,7 @@ def test_ctrl_c_pressed_twice_is_noticed_once_and_leaves_time_to_clean_up():
         [sys.executable, '-c', _TWICE],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a tenant reads while a copy is being made, to the letter."""
 
+import contextlib
 import threading
 import time
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glance_rawstore import periodic
 from glance_rawstore import wording
 from glance_rawstore.tasks import progress
 from tests.waiting import DEADLINE
@@ -145,6 +147,11 @@ class Told:
             )
 
 
+def threads():
+    """Those that tell."""
+    return [t for t in threading.enumerate() if t.name == periodic.THREAD]
+
+
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(progress, 'INTERVAL', 0.01)
@@ -155,6 +162,21 @@ def test_the_first_message_does_not_wait():
 
     with progress.reporting(told, lambda: 'now'):
         assert told.messages == ['now']
+
+
+def test_it_is_told_at_least_every_two_seconds(monkeypatch):
+    intervals = []
+
+    def every(interval, _call):
+        intervals.append(interval)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(periodic, 'every', every)
+    with progress.reporting(Told(), lambda: 'now'):
+        pass
+
+    (interval,) = intervals
+    assert interval <= 2
 
 
 @pytest.mark.usefixtures('quick')
@@ -180,18 +202,16 @@ def test_a_report_that_fails_is_tried_again(caplog):
 @pytest.mark.usefixtures('quick')
 def test_nothing_is_told_after_the_end():
     told = Told()
-    threads = threading.active_count()
 
     with progress.reporting(told, lambda: 'now'):
         told.wait_for(2)
 
-    assert threading.active_count() == threads
+    assert threads() == []
 
 
 @pytest.mark.usefixtures('quick')
 def test_it_ends_with_an_error_too():
     told = Told()
-    threads = threading.active_count()
 
     with (
         pytest.raises(ZeroDivisionError),
@@ -199,7 +219,7 @@ def test_it_ends_with_an_error_too():
     ):
         raise ZeroDivisionError
 
-    assert threading.active_count() == threads
+    assert threads() == []
 
 
 def test_one_that_waits_says_its_place_more_often_when_it_is_near():

@@ -69,7 +69,7 @@ def await_killed(kill_at: Path, point: str) -> None:
 
 def await_let_go(cloud: Cloud) -> None:
     """Wait until no process at all has a staged file open."""
-    await_true(lambda: not _held(cloud), 'no staged file is open', 10)
+    await_true(lambda: not _held(cloud), 'no staged file is open')
 
 
 def _held(cloud: Cloud) -> list[str]:
@@ -112,7 +112,19 @@ class Verdict:
             return f'{row.image_id}_raw' not in ' '.join(self._pool.names())
         ended = all(task['status'] in _ENDED for task in self._tasks(row))
         closed = ended or not self._with_tasks
-        return closed and self._status(row) == 'active'
+        return (
+            closed
+            and self._status(row) == 'active'
+            and not self._at_work(row.image_id)
+        )
+
+    def _at_work(self, image_id: str) -> bool:
+        """Whether a worker has not let go yet of a copy that is there."""
+        if image_id in agents.known_attempts(self._pool):
+            return True
+        with raw_pool.RawPool.open(self._pool.settings) as pool:
+            rbd_id = pool.rbd_id(raw_copy.name(image_id))
+            return rbd_id is None or lease.held(pool.ioctx, rbd_id)
 
     def _tasks(self, row: Row) -> list[dict[str, Any]]:
         return [

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.processes import Daemon
 from tests.processes import free_port
+from tests.waiting import DEADLINE
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / 'etc/prometheus/glance-rawstore.rules.yml'
@@ -48,7 +49,7 @@ class Prometheus:
         )
 
     def __enter__(self) -> 'Prometheus':
-        self._daemon.wait_until(self._ready, 60)
+        self._daemon.wait_until(self._ready, DEADLINE)
         return self
 
     def __exit__(
@@ -70,13 +71,23 @@ class Prometheus:
         """Ask its API; a query that it refuses raises ``HTTPError``."""
         query = urllib.parse.urlencode(parameters)
         url = f'{self.url}/api/v1/{path}?{query}'
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
             return json.load(answer)['data']
 
     def query(self, expression: str) -> list[Any]:
         """The samples that an expression gives now."""
         found: list[Any] = self.get('query', query=expression)['result']
         return found
+
+    def silent(self, store: str) -> set[str]:
+        """Names of the dashboard's queries that give no sample now."""
+        queries = dashboard(store).items()
+        return {name for name, asked in queries if not self.query(asked)}
+
+    def healthy(self) -> bool:
+        """Whether every rule was evaluated, without an error."""
+        (group,) = self.get('rules')['groups']
+        return {rule['health'] for rule in group['rules']} == {'ok'}
 
 
 def dashboard(store: str) -> dict[str, str]:

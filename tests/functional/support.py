@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,13 @@ from glance_rawstore import tally
 from glance_rawstore import uses
 from glance_rawstore.lifecycle import raw_copy
 from tests.cloud import Cloud
+from tests.waiting import DEADLINE
+from tests.waiting import eventually
 
-#: Seconds that anything awaited may take; far above what it does take.
-DEADLINE = 120.0
 #: What is logged of an image of which the staged file is converted.
 FROM_STAGED = 'its staged file is what was stored, and is converted'
+#: The same where no core was idle for so long that it could not be hashed.
+STAGED_IN_VAIN = 'what was staged is not what was stored, or could not be'
 
 
 def await_true(
@@ -43,13 +44,7 @@ def await_true(
 
     :raises AssertionError: naming what was awaited in vain
     """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f'not within {seconds:.0f} s: {what}')
+    return eventually(condition, what, seconds, between=0.05)
 
 
 class Tenant:
@@ -205,7 +200,7 @@ def pending(cloud: Cloud) -> list[str]:
 def _ids(cloud: Cloud, query: str) -> list[str]:
     path = cloud.directory / 'glance.db'
     with contextlib.closing(
-        sqlite3.connect(f'file:{path}?mode=ro', uri=True)
+        sqlite3.connect(f'file:{path}?mode=ro', uri=True, timeout=60)
     ) as database:
         return [image_id for (image_id,) in database.execute(query)]
 
@@ -254,6 +249,9 @@ def full(cloud: Cloud) -> Iterator[None]:
         yield
     finally:
         cloud.cluster.set_quota(cloud.raw_pool, 0)
+        await_true(
+            lambda: not cloud.cluster.is_full(cloud.raw_pool), 'it has room'
+        )
 
 
 class Pool:
@@ -294,7 +292,7 @@ class Pool:
             found = [str(item.key) for item in pool.ioctx.list_objects()]
         return sorted(n for n in set(found) - kept if n.startswith(prefix))
 
-    def await_empty(self, seconds: float = 20.0) -> None:
+    def await_empty(self, seconds: float = DEADLINE) -> None:
         """Wait until nothing is left in the pool."""
         await_true(
             lambda: not self.names(),
@@ -357,7 +355,7 @@ def original_facts(image: Any) -> dict[str, Any]:
 @tenacity.retry(
     retry=tenacity.retry_if_exception_type(exc.HTTPConflict),
     wait=tenacity.wait_fixed(2),
-    stop=tenacity.stop_after_delay(60),
+    stop=tenacity.stop_after_delay(DEADLINE),
     reraise=True,
 )
 def _delete(images_api: Any, image_id: str) -> None:

@@ -40,6 +40,9 @@ TIMEOUTS = {'raw': {'rados_connect_timeout': 5}}
 #: A database that is not waited for.
 IMPATIENT = 'sqlite:///{}/glance.db?timeout=1'
 
+#: Suffixes of what is put into a scratch directory here.
+OURS = ('.conf', '.log')
+
 Outage = Callable[[Cloud], contextlib.AbstractContextManager[None]]
 
 
@@ -157,21 +160,30 @@ class Node:
         )
         for image_id, source in wishes:
             self.pool.assert_identical(image_id, source)
-            self._assert_free(image_id)
-        spooled = [
-            path
-            for path in self.scratch.iterdir()
-            if path.suffix not in ('.conf', '.log') and path.stat().st_size
-        ]
-        assert spooled == []
+            self._await_free(image_id)
+        await_true(lambda: not self._spooled(), 'no file has anything in it')
 
-    def _assert_free(self, image_id: str) -> None:
+    def _await_free(self, image_id: str) -> None:
         with (
             raw_pool.RawPool.open(self.pool.settings) as pool,
             pool.image(raw_copy.name(image_id)) as image,
         ):
-            assert not lease.held(pool.ioctx, str(image.id()))
-            assert list(image.list_lockers() or []) == []
+            await_true(
+                lambda: (
+                    not lease.held(pool.ioctx, str(image.id()))
+                    and list(image.list_lockers() or []) == []
+                ),
+                'nobody holds it',
+            )
+
+    def _spooled(self) -> list[Path]:
+        """Files with something in them, but for configuration and log."""
+        found = []
+        for path in self.scratch.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                if path.stat().st_size and path.suffix not in OURS:
+                    found.append(path)
+        return found
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from glance_rawstore import crew
+from glance_rawstore import handover
 from glance_rawstore import raw_pool
 from glance_rawstore import resuming
 from glance_rawstore.lifecycle import raw_copy
@@ -55,6 +56,10 @@ def nodes(cloud: Cloud, tmp_path: Path) -> Iterator[list[Agent]]:
 def begun(tenant: Tenant, pool: Pool, image: Path) -> str:
     """An image of which all nodes write the copy; its id."""
     image_id = tenant.import_file(image)
+    with raw_pool.RawPool.open(pool.settings) as opened:
+        await_true(
+            lambda: handover.agents(opened.ioctx) == NODES, 'all are there'
+        )
     throttled(tenant.cloud, image_id, RATE)
     tenant.images.update(image_id, raw_cache='true')
     await_true(
@@ -107,14 +112,23 @@ def check(tenant: Tenant, pool: Pool, image: Path, image_id: str) -> None:
         row = tenant.locations(image_id).get('raw')
         return bool(row) and row['metadata']['status'] == 'active'
 
-    await_true(active, f'{image_id} has its copy', 90)
+    await_true(active, f'{image_id} has its copy')
     assert pool.names() == [f'{image_id}_raw']
     pool.assert_identical(image_id, image)
     assert tenant.download_sha512(image_id) == sha512(image)
     assert tenant.await_copy_task(image_id)['status'] == 'success'
     assert agents.known_attempts(pool) == {}
     with raw_pool.RawPool.open(pool.settings) as opened:
-        assert crew.offered(opened.ioctx) == {}
+        await_true(
+            lambda: crew.offered(opened.ioctx) == {}, 'no slices are offered'
+        )
+
+
+def resumed_at(tenant: Tenant, image_id: str) -> list[int]:
+    """Percents at which a worker has gone on, by its task."""
+    results = [task['result'] or {} for task in tenant.tasks(image_id)]
+    key = 'resumed_at_percent'
+    return [result[key] for result in results if key in result]
 
 
 def test_a_helper_that_is_killed_does_no_harm(
@@ -128,7 +142,10 @@ def test_a_helper_that_is_killed_does_no_harm(
     check(tenant, pool, large_image, image_id)
     said = role(nodes, image_id, owner=True).log()
     assert 'not heard of any more' in said
-    assert any('helped with its raw copy' in node.log() for node in nodes)
+    await_true(
+        lambda: any('helped with its raw copy' in n.log() for n in nodes),
+        'a helper says so, when it has noticed that all is done',
+    )
 
 
 def test_others_go_on_when_who_makes_the_copy_is_killed(
@@ -142,7 +159,6 @@ def test_others_go_on_when_who_makes_the_copy_is_killed(
 
     check(tenant, pool, large_image, image_id)
     # Nodes that began at the same moment have left it to one of them.
-    results = [task['result'] or {} for task in tenant.tasks(image_id)]
-    (at,) = filter(None, (r.get('resumed_at_percent') for r in results))
+    (at,) = await_true(lambda: resumed_at(tenant, image_id), 'it says so')
     assert at >= 100 * before.part_done() - 1
     assert any('going on with its raw copy' in node.log() for node in nodes)

@@ -14,8 +14,10 @@ import pytest
 from glance_rawstore import handover
 from glance_rawstore import raw_pool
 from glance_rawstore import resuming
+from glance_rawstore.agent import service
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.slices import Slices
+from glance_rawstore.tasks import plugin
 from tests.cloud import Cloud
 from tests.functional import agents
 from tests.functional import holding
@@ -204,8 +206,7 @@ def test_an_api_that_is_reloaded_hands_over_to_an_agent(
         task = tenant.await_copy_task(image_id)
         print(f'reload {took:.1f} s, taken after {noticed:.1f} s')
 
-    assert took < 6
-    assert noticed < 10
+    assert took < plugin._GRACE, 'it does not wait to be interrupted'
     assert begun is not None
     assert task['id'] == begun['id']
     check_resumed(tenant, pool, watched, big_image, image_id)
@@ -287,8 +288,9 @@ def test_an_agent_that_ends_is_continued_by_the_next_one(
         tenant.images.update(image_id, raw_cache='true')
         await_true(lambda: watched.held, 'it is halfway')
         started = time.monotonic()
-        assert agent.stop(25) == 0
+        assert agent.stop() == 0
         took = time.monotonic() - started
+        print(f'the agent has ended after {took:.1f} s')
     found = done(pool, image_id)
     assert found is not None
     assert found.done == DONE
@@ -302,7 +304,7 @@ def test_an_agent_that_ends_is_continued_by_the_next_one(
         await_copy(tenant, image_id)
         task = tenant.await_copy_task(image_id)
 
-    assert took < 10
+    assert took < service.GRACE, 'it does not wait to be killed'
     assert task['id'] == begun['id']
     check_resumed(tenant, pool, watched, big_image, image_id)
 
@@ -320,7 +322,7 @@ def test_an_image_that_is_deleted_after_a_handover_leaves_nothing(
         watched.hold_after(DONE)
         tenant.images.update(image_id, raw_cache='true')
         await_true(lambda: watched.held, 'it is halfway')
-        assert agent.stop(25) == 0
+        assert agent.stop() == 0
     watched.let_go()
     tenant.images.delete(image_id)
 

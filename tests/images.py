@@ -24,8 +24,6 @@ from tests.processes import run
 MIB = 1 << 20
 TIB = 1 << 40
 
-# in seconds, for one run of qemu-img
-TIMEOUT = 120
 # read by anybody, and what an attacker would like to read
 SECRET = '/etc/passwd'
 
@@ -100,7 +98,7 @@ def converted(
     command = ['qemu-img', 'convert', '-f', 'raw', '-O', driver]
     command += ['-o', options] if options else []
     command += ['-c'] if compress else []
-    run([*command, str(raw(directory, contents)), str(path)], TIMEOUT)
+    run([*command, str(raw(directory, contents)), str(path)])
     return path
 
 
@@ -114,9 +112,9 @@ def zeroed(directory: Path, contents: Contents = DEFAULT) -> Path:
     """
     path = qcow2(directory, contents=contents)
     zeros = ['-c', 'write -z 0 128k', '-c', 'write -z 3M 1M']
-    run(['qemu-io', '-f', 'qcow2', *zeros, str(path)], TIMEOUT)
+    run(['qemu-io', '-f', 'qcow2', *zeros, str(path)])
     guest = str(directory / 'guest.raw')
-    run(['qemu-io', '-f', 'raw', *zeros, guest], TIMEOUT)
+    run(['qemu-io', '-f', 'raw', *zeros, guest])
     return path
 
 
@@ -168,7 +166,7 @@ GOOD: Mapping[str, Builder] = {
 
 
 def _create(path: Path, *arguments: str) -> Path:
-    run(['qemu-img', 'create', '-q', *arguments], TIMEOUT)
+    run(['qemu-img', 'create', '-q', *arguments])
     return path
 
 
@@ -256,7 +254,7 @@ def nested(directory: Path) -> Path:
     path = directory / 'nested.qcow2'
     inner = str(backing_file(directory))
     convert = ['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2']
-    run([*convert, inner, str(path)], TIMEOUT)
+    run([*convert, inner, str(path)])
     return path
 
 

@@ -21,6 +21,8 @@ from typing import NoReturn
 import psutil
 import tenacity
 
+from tests.waiting import DEADLINE
+
 TAIL_LINES = 60
 
 
@@ -30,7 +32,7 @@ class ProcessError(RuntimeError):
 
 def run(
     command: Sequence[str],
-    timeout: float = 60,
+    timeout: float = DEADLINE,
     env: Mapping[str, str] | None = None,
 ) -> str:
     """Run a command to its end and return what it wrote to stdout.
@@ -194,7 +196,7 @@ class Daemon:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def stop(self, seconds: float = 15) -> None:
+    def stop(self, seconds: float = DEADLINE) -> None:
         """Ask it to end, and kill what is left of it after that."""
         if self.running:
             # Not the whole group: uWSGI's workers take orders from its
@@ -207,7 +209,7 @@ class Daemon:
     def kill(self) -> None:
         """Kill it and its children, and wait until they hold nothing more.
 
-        :raises ProcessError: if one of them is still there after 10 s
+        :raises ProcessError: if one of them is still there after a while
         """
         if self._gone:
             # Its id may be somebody else's by now.
@@ -215,7 +217,7 @@ class Daemon:
         group = _group(self.pid)
         self.signal(signal.SIGKILL)
         self._process.wait()
-        if not wait_for(lambda: not any(map(_is_alive, group)), 10):
+        if not wait_for(lambda: not any(map(_is_alive, group)), DEADLINE):
             self._fail('survives SIGKILL')
         self._gone = True
 

@@ -35,15 +35,9 @@ from tests.processes import free_port
 from tests.processes import is_free
 from tests.processes import run
 from tests.processes import wait_for
+from tests.waiting import DEADLINE
 
 __all__ = ['REGION', 'USERS', 'Cloud', 'Keystone']
-
-# in seconds; seen to take 5
-START_TIMEOUT = 90
-# in seconds, for imports under way to end in good order
-STOP_TIMEOUT = 15
-# in seconds, for one command of a user
-COMMAND_TIMEOUT = 120
 
 
 class Cloud(fixtures.Fixture):
@@ -174,7 +168,7 @@ class Cloud(fixtures.Fixture):
             not get ready in time
         """
         # What was killed may hold it until its last thread has ended.
-        if not wait_for(lambda: is_free(self.port), 10):
+        if not wait_for(lambda: is_free(self.port), DEADLINE):
             raise ProcessError(f'port {self.port} is still in use')
         self._launch()
         self._await_api()
@@ -197,10 +191,10 @@ class Cloud(fixtures.Fixture):
         assert self._api is not None
         self._api.wait_until(
             lambda: wsgi.answers(f'{self.catalog_url}/healthcheck'),
-            START_TIMEOUT,
+            DEADLINE,
         )
 
-    def stop(self, seconds: float = STOP_TIMEOUT) -> None:
+    def stop(self, seconds: float = DEADLINE) -> None:
         """Ask the API to end in good order; kill it after so many seconds."""
         if self._api is not None:
             self._api.stop(seconds)
@@ -254,7 +248,7 @@ class Cloud(fixtures.Fixture):
         return self.keystone.env(user, self.region)
 
     def glance(
-        self, user: str, *arguments: str, timeout: float = COMMAND_TIMEOUT
+        self, user: str, *arguments: str, timeout: float = DEADLINE
     ) -> str:
         """Run the glance command as a user; return its stdout.
 
@@ -270,7 +264,7 @@ class Cloud(fixtures.Fixture):
         )
 
     def openstack(
-        self, user: str, *arguments: str, timeout: float = COMMAND_TIMEOUT
+        self, user: str, *arguments: str, timeout: float = DEADLINE
     ) -> subprocess.CompletedProcess[str]:
         """Run the openstack command as a user, in a pipe.
 

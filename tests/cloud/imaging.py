@@ -12,9 +12,7 @@ from typing import Any
 
 from tests.processes import ProcessError
 from tests.processes import wait_for
-
-# in seconds, for an import to end
-IMPORT_TIMEOUT = 120
+from tests.waiting import DEADLINE
 
 
 def create(client: Any, **properties: Any) -> str:
@@ -53,7 +51,7 @@ def import_from(client: Any, url: str, **properties: Any) -> str:
 
 
 def wait_until_active(
-    client: Any, image_id: str, seconds: float = IMPORT_TIMEOUT
+    client: Any, image_id: str, seconds: float = DEADLINE
 ) -> Any:
     """Return the image once it is active and no import is under way.
 

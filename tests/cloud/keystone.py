@@ -24,16 +24,12 @@ from keystoneclient.v3 import client
 from tests.cloud import wsgi
 from tests.processes import Daemon
 from tests.processes import free_port
+from tests.waiting import DEADLINE
 
 REGION = 'RegionOne'
 DOMAIN = 'default'
 
 PREPARE = Path(__file__).with_name('keystone_db.py')
-
-# in seconds; seen to take 4
-START_TIMEOUT = 90
-# in seconds, for an answer to a user; else one that hangs would hang the run
-ANSWER_TIMEOUT = 90
 
 
 class User(NamedTuple):
@@ -120,7 +116,7 @@ class Keystone(fixtures.Fixture):
         """
         if self._settled:
             return
-        self._daemon.wait_until(lambda: wsgi.answers(self.url), START_TIMEOUT)
+        self._daemon.wait_until(lambda: wsgi.answers(self.url), DEADLINE)
         keystone = self._administrator()
         roles = {role.name: role for role in keystone.roles.list()}
         projects = {'admin': keystone.projects.find(name='admin')}
@@ -182,7 +178,10 @@ class Keystone(fixtures.Fixture):
                 user_auth=auth, service_auth=self._auth(service)
             )
         return session.Session(
-            auth=auth, session=_transport(), timeout=ANSWER_TIMEOUT
+            # else an answer that does not come would hang the run
+            auth=auth,
+            session=_transport(),
+            timeout=DEADLINE,
         )
 
     def _auth(self, user: str) -> Any:

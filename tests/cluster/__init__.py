@@ -33,16 +33,11 @@ from tests.processes import ProcessError
 from tests.processes import free_port
 from tests.processes import is_listening
 from tests.processes import run
+from tests.waiting import DEADLINE
 
 __all__ = ['Cluster', 'ProcessError']
 
 GIB = 1 << 30
-
-# in seconds, for each of the steps of the start; far above what a loaded
-# machine was seen to need (3 s for the OSD)
-START_TIMEOUT = 60
-# in seconds, for an answer to the administrator
-COMMAND_TIMEOUT = 60
 
 
 class Cluster(pifpaf.drivers.Driver):
@@ -81,11 +76,11 @@ class Cluster(pifpaf.drivers.Driver):
         )
         # so that clones are of format 2 unless a client wants the first
         self._mon_command('osd set-require-min-compat-client', version='mimic')
-        if mkfs.wait(START_TIMEOUT) != 0:
+        if mkfs.wait(DEADLINE) != 0:
             raise ProcessError(f'ceph-osd --mkfs failed\n{mkfs.tail()}')
         self._osd = self._daemon('osd', '0')
-        self._osd.wait_until(self._osd_is_up, START_TIMEOUT)
-        mgr.wait_until(self._space_is_known, START_TIMEOUT)
+        self._osd.wait_until(self._osd_is_up, DEADLINE)
+        mgr.wait_until(self._space_is_known, DEADLINE)
 
     @property
     def conf(self) -> Path:
@@ -118,10 +113,10 @@ class Cluster(pifpaf.drivers.Driver):
         seed = self.directory / 'seed.keyring'
         config.write_private(seed, keys)
         mkfs = ['ceph-mon', '-c', str(self.conf), '-i', 'a', '--mkfs']
-        run([*mkfs, '--keyring', str(seed)], START_TIMEOUT)
+        run([*mkfs, '--keyring', str(seed)], DEADLINE)
         seed.rename(self.directory / 'mon' / 'keyring')
         self._mon = self._daemon('mon', 'a')
-        self._mon.wait_until(lambda: is_listening(self.port), START_TIMEOUT)
+        self._mon.wait_until(lambda: is_listening(self.port), DEADLINE)
         self._admin = self.connect()
         self.addCleanup(self._admin.shutdown)
 
@@ -155,8 +150,8 @@ class Cluster(pifpaf.drivers.Driver):
             conffile=str(self.conf),
             rados_id=user,
             conf={
-                'client_mount_timeout': str(START_TIMEOUT),
-                'rados_mon_op_timeout': str(COMMAND_TIMEOUT),
+                'client_mount_timeout': str(int(DEADLINE)),
+                'rados_mon_op_timeout': str(int(DEADLINE)),
             },
         )
         connection.connect()
@@ -178,14 +173,14 @@ class Cluster(pifpaf.drivers.Driver):
         )
         return keyring
 
-    def ceph(self, *arguments: str, timeout: float = COMMAND_TIMEOUT) -> str:
+    def ceph(self, *arguments: str, timeout: float = DEADLINE) -> str:
         """Run ceph as administrator; return its stdout.
 
         :raises ProcessError: if it fails or takes longer, in seconds
         """
         return run(['ceph', '-c', str(self.conf), *arguments], timeout)
 
-    def rbd(self, *arguments: str, timeout: float = COMMAND_TIMEOUT) -> str:
+    def rbd(self, *arguments: str, timeout: float = DEADLINE) -> str:
         """Run rbd as administrator; return its stdout.
 
         :raises ProcessError: if it fails or takes longer, in seconds
@@ -288,7 +283,7 @@ class Cluster(pifpaf.drivers.Driver):
                 self._osd_is_up()
                 and self._mon_command('osd dump')['epoch'] > epoch
             ),
-            START_TIMEOUT,
+            DEADLINE,
         )
 
     def pause_mon(self) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import rados
 import tenacity
 
+from tests.waiting import DEADLINE
+
 # kept, since it only says that the pool is initialised for RBD
 POOL_MARK = 'rbd_info'
 # Omap keys of an image's header, one for each of its snapshots; followed by
@@ -28,13 +30,13 @@ def empty(ioctx: rados.Ioctx) -> None:
     Clones of these images in other pools are left without their parent:
     empty those pools too.
 
-    :raises tenacity.RetryError: if something is still there after 30 s
+    :raises tenacity.RetryError: if something is still there after a while
     """
     # What a removed snapshot held is listed until the OSD has trimmed it,
     # which takes a second for 1 GiB.
     tenacity.Retrying(
         retry=tenacity.retry_if_result(bool),
-        stop=tenacity.stop_after_delay(30),
+        stop=tenacity.stop_after_delay(DEADLINE),
         wait=tenacity.wait_fixed(0.1),
     )(_remove_listed, ioctx)
 

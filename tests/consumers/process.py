@@ -16,15 +16,11 @@ from tests.cloud import wsgi
 from tests.consumers import serving
 from tests.processes import Daemon
 from tests.processes import ProcessError
+from tests.waiting import DEADLINE
 
 # modules of what can be called
 CINDER = 'tests.consumers.cinder_volume'
 NOVA = 'tests.consumers.nova_compute'
-
-# in seconds; importing Cinder takes 3 on a loaded machine
-START_TIMEOUT = 60
-# in seconds, between two messages of a call
-CALL_TIMEOUT = 120
 
 
 class Answer(NamedTuple):
@@ -79,7 +75,7 @@ class Consumer(fixtures.Fixture):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)
             listener.listen()
-            listener.settimeout(START_TIMEOUT)
+            listener.settimeout(DEADLINE)
             self._daemon = Daemon(
                 self.module,
                 [
@@ -163,7 +159,7 @@ class Consumer(fixtures.Fixture):
         self.answers = []
         self._connection.send((function, arguments))
         while True:
-            kind, *told = self._expect(CALL_TIMEOUT)
+            kind, *told = self._expect(DEADLINE)
             if kind == serving.RETURNED:
                 return told[0]
             if kind == serving.RAISED:

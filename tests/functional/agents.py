@@ -20,6 +20,7 @@ from glance_rawstore.lifecycle.attempts import Attempts
 from tests.cloud import Cloud
 from tests.cloud import config
 from tests.functional.support import Pool
+from tests.waiting import DEADLINE
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
 
@@ -70,7 +71,7 @@ class Agent:
             return [self._process, *self._process.children(recursive=True)]
         return []
 
-    def stop(self, seconds: float) -> int:
+    def stop(self, seconds: float = DEADLINE) -> int:
         """Ask it to end; its exit status.
 
         :raises psutil.TimeoutExpired: it takes longer
@@ -84,7 +85,7 @@ class Agent:
         for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        self._process.wait(10)
+        self._process.wait(DEADLINE)
 
 
 def run(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
@@ -99,7 +100,7 @@ def run_with(conf: Path, *args: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=DEADLINE,
     )
 
 

@@ -7,9 +7,7 @@ from typing import Any
 import requests
 
 from tests.cloud import Cloud
-
-#: In seconds, for one answer.
-TIMEOUT = 60
+from tests.waiting import DEADLINE
 
 _PATCH = 'application/openstack-images-v2.1-json-patch'
 
@@ -48,7 +46,7 @@ class Caller:
             method,
             f'{self.url}{path}',
             headers=headers,
-            timeout=TIMEOUT,
+            timeout=DEADLINE,
             **kwargs,
         )
 

@@ -16,6 +16,7 @@ from tests.functional import agents
 from tests.functional import holding
 from tests.functional.support import Tenant
 from tests.functional.support import await_true
+from tests.waiting import DEADLINE
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), 'glance-rawstore')
 
@@ -27,7 +28,7 @@ def run(cloud: Cloud, *args: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE,
     )
 
 
@@ -137,7 +138,7 @@ def test_reap_watch_reaps_what_comes_and_ends_when_interrupted(
         )
     finally:
         watching.terminate()
-        watching.wait(10)
+        watching.wait(DEADLINE)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_ctrl_c_ends_a_command_that_waits_for_ceph(cloud: Cloud) -> None:
         )
         await_true(lambda: _asks_the_osd(waiting.pid, cloud), 'it waits')
         waiting.send_signal(signal.SIGINT)
-        _, told = waiting.communicate(timeout=15)
+        _, told = waiting.communicate(timeout=DEADLINE)
     finally:
         cloud.cluster.resume_osd()
 

@@ -19,6 +19,7 @@ from tests.functional.support import Pool
 from tests.functional.support import Tenant
 from tests.functional.support import original_facts
 from tests.functional.support import sha512
+from tests.waiting import DEADLINE
 
 #: Glance's word where it is not the first part of the builder's name.
 DRIVERS = {'vhd': 'vpc'}
@@ -29,7 +30,7 @@ def _reference(path: Path, disk_format: str) -> Path:
     driver = DRIVERS.get(disk_format, disk_format)
     target = path.with_suffix('.reference')
     command = ['qemu-img', 'convert', '-f', driver, '-O', 'raw', path, target]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=DEADLINE)
     return target
 
 

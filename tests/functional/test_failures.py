@@ -194,5 +194,5 @@ def test_a_cluster_that_stays_away_ends_in_failure_and_nothing_left(
     task = tenant.await_copy_task(image_id)
     assert task['status'] == 'failure'
     assert 'no progress' in task['message']
-    impatient_pool.await_empty(60)
+    impatient_pool.await_empty()
     assert tenant.images.get(image_id).status == 'active'

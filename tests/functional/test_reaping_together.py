@@ -17,6 +17,7 @@ from glance_rawstore.raw_pool import RawPool
 from tests.cluster import Cluster
 from tests.functional import test_raw_pool as contracts
 from tests.functional.support import await_true
+from tests.waiting import DEADLINE
 
 MIB = 1 << 20
 OBJECTS = 200
@@ -61,7 +62,7 @@ def reapers(settings: ceph.Settings) -> Iterator[Event]:
         begin.set()
         end.set()
         for process in running:
-            process.join(30)
+            process.join(DEADLINE)
             process.kill()
     assert [process.exitcode for process in running] == [0] * PROCESSES
 

@@ -20,6 +20,10 @@ from glance_rawstore import exceptions
 LOG = logging.getLogger(__name__)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Ceph's EBLOCKLISTED (include/types.h), "Cannot send after transport
+#: endpoint shutdown". Only what librbd or librados itself is asked after its
+#: own end is refused with the same.
+_BLOCKLISTED = errno.ESHUTDOWN
 
 
 def _module(name: str) -> Any:
@@ -232,6 +236,12 @@ def error(number: int) -> exceptions.RawStoreError:
         return exceptions.NoSpace()
     said = os.strerror(number)
     LOG.info('Ceph refused an operation: %s', said)
+    return _unavailable(number, said)
+
+
+def _unavailable(number: int, said: str) -> exceptions.CephUnavailable:
+    if number == _BLOCKLISTED:
+        return exceptions.Blocklisted()
     return exceptions.CephUnavailable(detail=said)
 
 
@@ -246,4 +256,4 @@ def _translate(exc: Any) -> exceptions.RawStoreError:
         'Ceph refused an operation: %s',
         exc,
     )
-    return exceptions.CephUnavailable(detail=str(exc))
+    return _unavailable(number, str(exc))

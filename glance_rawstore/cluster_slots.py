@@ -75,6 +75,8 @@ class Slots:
             while True:
                 try:
                     taken, before = self._take(ticket)
+                except exceptions.Blocklisted:
+                    raise  # it will not be seen any more
                 except exceptions.CephUnavailable as exc:
                     LOG.info('It cannot be seen whose turn it is: %s', exc)
                 if taken is not None:

@@ -248,6 +248,8 @@ def _failed(
     LOG.warning('%s ended with %s: %s', command[0], code, said)
     if 'No space left' in stderr or 'Disk quota exceeded' in stderr:
         return exceptions.NoSpace()
+    if 'transport endpoint shutdown' in stderr:  # ESHUTDOWN of its own client
+        return exceptions.Blocklisted()
     if code in _NOT_STARTED or stderr.startswith(_WRAPPERS):
         return exceptions.ConversionFailed(
             'The conversion program could not be started.'

@@ -14,6 +14,7 @@
     |   |   `-- OverBudget      so is the budget for raw copies
     |   |-- Stalled             no progress for stall_timeout
     |   `-- CephUnavailable     the cluster did not answer
+    |       `-- Blocklisted     nor will it: connect anew, begin anew
     |-- Cancelled               the copy was deleted meanwhile, or our process
     |   |                       ends
     |   |-- Interrupted         our process ends
@@ -37,15 +38,17 @@ class RawStoreError(Exception):
     """Root of the tree. ``exit_code`` is what the command line returns.
 
     :param message: sentence for the tenant; the class's own if there is none
-    :param detail: for operators: what was tried, and what was said to it
+    :param detail: for operators: what was tried, and what was said to it;
+        the class's own ``advice`` if there is none
     """
 
     exit_code = 1
     sentence = 'The raw copy failed.'
+    advice = ''
 
     def __init__(self, message: str = '', detail: str = '') -> None:
         super().__init__(message or self.sentence)
-        self.detail = detail
+        self.detail = detail or self.advice
 
     @property
     def in_full(self) -> str:
@@ -108,6 +111,23 @@ class CephUnavailable(ConversionFailed):
     """The cluster did not answer or refused."""
 
     sentence = 'The storage cluster did not answer or refused.'
+
+
+class Blocklisted(CephUnavailable):
+    """Ceph has shut our client out (``ceph osd blocklist``).
+
+    By a worker that took over, or by an operator. To ask again over the same
+    connection mends nothing. One that is made anew works, but must not go on
+    with what was begun over this one: the lease on that is another's by now,
+    or will be.
+    """
+
+    sentence = 'The storage cluster has shut out a part of the image service.'
+    advice = (
+        'this client was blocklisted, by a worker that took over or by an '
+        'operator: see "ceph osd blocklist ls"; what it was at ends, and what '
+        'comes next connects anew'
+    )
 
 
 class Cancelled(RawStoreError):

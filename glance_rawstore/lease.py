@@ -160,12 +160,18 @@ class Lock:
     def confirm(self) -> bool:
         """Renew it now: whether it is ours, for its whole duration.
 
+        One that a client holds which was blocklisted is lost: no other
+        connection can renew it, nor shall it.
+
         :raises CephUnavailable: the cluster does not answer
         """
         try:
             with ceph.translated():
                 self._lock()
         except exceptions.NotFound:
+            self.lost = True
+        except exceptions.Blocklisted as exc:
+            LOG.warning('Lock %s is lost: %s', self._key, exc.detail)
             self.lost = True
         except exceptions.CephUnavailable as exc:
             if not isinstance(exc.__cause__, ceph.rados.ObjectBusy):
@@ -176,16 +182,12 @@ class Lock:
     def _keep(self) -> None:
         while not self._stop.wait(self._duration / 3):
             try:
-                self._lock()
-            except (
-                ceph.rados.ObjectNotFound,
-                ceph.rados.ObjectBusy,
-                exceptions.NotFound,
-            ):
-                self.lost = True
-                return
-            except (ceph.rados.Error, exceptions.RawStoreError) as exc:
-                LOG.warning('Lock %s was not renewed: %s', self._key, exc)
+                if not self.confirm():
+                    return
+            except exceptions.RawStoreError as exc:
+                LOG.warning(
+                    'Lock %s was not renewed: %s', self._key, exc.in_full
+                )
 
     def release(self) -> None:
         """Stop renewing and give the lease up; accepts "already gone"."""

@@ -191,13 +191,14 @@ class Part:
             return exceptions.LeaseLost()
         return why
 
-    def taken_over(self) -> bool:
+    def taken_over(self, pool: raw_pool.RawPool) -> bool:
         """Whether the image's copy is another worker's, made or being made.
 
+        :param pool: by which to look: ours may be shut out, by that worker
         :raises CephUnavailable: the cluster does not answer
         """
         return resuming.taken_over(
-            self.pool, self.image_id, self.rbd_id, self._lease.cookie
+            pool, self.image_id, self.rbd_id, self._lease.cookie
         )
 
     def commit(self, metadata: dict[str, str]) -> int:

@@ -42,6 +42,22 @@ class RbdPool:
             yield cls(client, ioctx, settings)
 
     @property
+    def address(self) -> str:
+        """By which ``ceph osd blocklist`` knows this client."""
+        return str(self.client.get_addrs())
+
+    def shut_out(self) -> bool:
+        """Whether Ceph has blocklisted this client, as far as is known."""
+        try:
+            with ceph.translated():
+                self.ioctx.stat('rbd_directory')
+        except exceptions.Blocklisted:
+            return True
+        except exceptions.RawStoreError:
+            return False
+        return False
+
+    @property
     def name(self) -> str:
         """Name of the pool."""
         return str(self.ioctx.name)

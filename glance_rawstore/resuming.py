@@ -153,6 +153,8 @@ def lost(
             return exceptions.Cancelled()
     except (exceptions.Cancelled, exceptions.LeaseLost) as exc:
         return exc  # maybe it is committed by now
+    except exceptions.Blocklisted as exc:
+        return exc  # the lease runs out, and another takes it
     except exceptions.RawStoreError as exc:
         # Not knowing is no reason to stop; stalling is, elsewhere.
         LOG.info('Cannot tell whether a copy is still there: %s', exc)

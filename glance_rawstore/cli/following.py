@@ -119,6 +119,8 @@ class Follower:
         ended = self._ended(image_id)
         try:
             found = look(self._catalog, self._pool, image_id)
+        except exceptions.Blocklisted:
+            raise  # nothing will be seen over this connection any more
         except exceptions.CephUnavailable as exc:
             print(f'glance-rawstore: {exc.in_full}', file=sys.stderr)
             return

@@ -100,9 +100,13 @@ class Window:
         :returns: (image id, copy without its weight) of each; None when Ceph
             does not answer
         """
-        return self.shared.read(
-            lambda pool: list(self._look(pool, set(image_ids), trash, begun))
-        )
+
+        def read(pool: raw_pool.RawPool) -> list[tuple[str, Copy]]:
+            nonlocal begun
+            once, begun = begun, None
+            return list(self._look(pool, set(image_ids), trash, once))
+
+        return self.shared.read(read)
 
     def failed(self, image_ids: Iterable[str]) -> set[str] | None:
         """Those of these images whose last attempt at a copy has failed.

@@ -66,8 +66,10 @@ class Notes:
         """
 
         def read(pool: raw_pool.RawPool) -> tuple[Note | None]:
-            if begun is not None:
-                return (begun.result(),)
+            nonlocal begun
+            once, begun = begun, None
+            if once is not None:
+                return (once.result(),)
             now = time.time()
             return (downloads.noted(pool.ioctx, image_id, consumer, now),)
 

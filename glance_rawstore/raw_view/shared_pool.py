@@ -5,8 +5,12 @@ One connection is kept open. Ceph away must cost no request more than
 seconds, and most of them nothing: after an error it is not asked for a while,
 and then by one request at a time until it answers. Images are shown as their
 originals meanwhile.
+
+A client that was blocklisted is shut out by a Ceph that answers, so another
+one connects at once, and requests go on with that.
 """
 
+import collections
 import contextlib
 import dataclasses
 import logging
@@ -32,6 +36,17 @@ PAUSE = 10.0
 PATIENCE = 1.0
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Connection:
+    """One connection.
+
+    :param opened: closes it
+    """
+
+    pool: raw_pool.RawPool
+    opened: contextlib.ExitStack
+
+
 class SharedPool:
     """The pool of one raw store.
 
@@ -48,11 +63,14 @@ class SharedPool:
         self.settings = dataclasses.replace(store.rbd, timeout=timeout)
         self.fsid = ''
         self._name = store.name
-        self._answers = False
-        # Held by the one request that asks while it is False.
+        # One that has answered, and has not failed since.
+        self._current: _Connection | None = None
+        # Held by the one request that asks while there is none.
         self._trial = threading.Lock()
-        self._open = contextlib.ExitStack()
-        self._pool: raw_pool.RawPool | None = None
+        # Those that have failed, and when.
+        self._failed: dict[_Connection, float] = {}
+        self._users: collections.Counter[_Connection] = collections.Counter()
+        self._lock = threading.Lock()
         self._closed_until = 0.0
         self._away_since: float | None = None
 
@@ -63,75 +81,140 @@ class SharedPool:
         return 0.0 if since is None else time.monotonic() - since
 
     def read(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
-        """Read something; None when Ceph does not answer."""
-        if self._answers:
-            return self._read(read)
-        patience = 0.0 if self._closed_until else PATIENCE
-        if not self._trial.acquire(timeout=patience):
-            return None
+        """Read something; None when Ceph does not answer.
+
+        :param read: is called once more, over another connection, where the
+            first was blocklisted
+        """
+        if self._failed:
+            self._close_failed()
+        current = self._current
+        if current is None:
+            return self._try(read)
         try:
-            self._renew()
-            return self._read(read)
-        finally:
-            self._trial.release()
+            return self._read(current, read)
+        except exceptions.Blocklisted as exc:
+            self._replace(current, exc)
+            return self._try(read)
+        except exceptions.RawStoreError as exc:
+            if self._drop(current):
+                self._pause(exc)
+            return None
 
     def begin(self, begin: Callable[[raw_pool.RawPool], _R]) -> _R | None:
         """Begin something, to be waited for in :meth:`read`.
 
         :returns: None unless it is known that Ceph answers
         """
-        if not self._answers or self._pool is None:
+        current = self._current
+        if current is None:
             return None
         try:
-            return begin(self._pool)
+            return begin(current.pool)
         except exceptions.RawStoreError:
             return None
 
-    def _renew(self) -> None:
-        """Close a connection that has failed: it may have been fenced.
-
-        Nobody uses it any more: the pause is longer than any operation.
-        """
-        if self._closed_until and time.monotonic() >= self._closed_until:
-            self._open.close()
-            self._pool = None
-
-    def _read(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
-        if time.monotonic() < self._closed_until:
+    def _try(self, read: Callable[[raw_pool.RawPool], _R]) -> _R | None:
+        """The same, over a new connection, if nobody else just tries one."""
+        patience = 0.0 if self._closed_until else PATIENCE
+        if not self._trial.acquire(timeout=patience):
             return None
         try:
-            found = read(self._connected())
+            if time.monotonic() < self._closed_until:
+                return None
+            tried = self._current or self._connected()
+            try:
+                found = self._read(tried, read)
+            except exceptions.RawStoreError:
+                self._drop(tried)
+                raise
+            with self._lock:
+                if tried not in self._failed:
+                    self._current = tried
+            self._closed_until, self._away_since = 0.0, None
+            return found
         except exceptions.RawStoreError as exc:
-            LOG.warning(
-                'Images are shown as their originals for the next %.0f s, '
-                'since the raw store %s cannot be seen: %s',
-                PAUSE,
-                self._name,
-                exc,
-            )
-            self._answers = False
-            self._closed_until = time.monotonic() + PAUSE
-            if self._away_since is None:
-                self._away_since = time.monotonic()
+            self._pause(exc)
             return None
-        self._answers, self._closed_until = True, 0.0
-        self._away_since = None
-        return found
+        finally:
+            self._trial.release()
 
-    def _connected(self) -> raw_pool.RawPool:
-        """The pool; connected at the first use, in the process that uses it.
+    def _read(
+        self, used: _Connection, read: Callable[[raw_pool.RawPool], _R]
+    ) -> _R:
+        with self._lock:
+            self._users[used] += 1
+        try:
+            return read(used.pool)
+        except exceptions.Blocklisted:
+            # It may have been begun over the one before.
+            if used.pool.shut_out():
+                raise
+            return read(used.pool)
+        finally:
+            with self._lock:
+                self._users[used] -= 1
 
-        Only ever by the one request that tries.
+    def _pause(self, exc: exceptions.RawStoreError) -> None:
+        LOG.warning(
+            'Images are shown as their originals for the next %.0f s, since '
+            'the raw store %s cannot be seen: %s',
+            PAUSE,
+            self._name,
+            exc.in_full,
+        )
+        self._closed_until = time.monotonic() + PAUSE
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+
+    def _replace(
+        self, current: _Connection, exc: exceptions.Blocklisted
+    ) -> None:
+        if self._drop(current):
+            LOG.warning(
+                'The raw store %s is connected to anew, instead of by %s: %s',
+                self._name,
+                current.pool.address,
+                exc.detail,
+            )
+
+    def _drop(self, failed: _Connection) -> bool:
+        """Have nobody begin to use a connection; whether that is new.
+
+        Others may be using it still, so it is closed later.
+        """
+        with self._lock:
+            if self._current is failed:
+                self._current = None
+            if failed in self._failed:
+                return False
+            self._failed[failed] = time.monotonic()
+            return True
+
+    def _close_failed(self) -> None:
+        """Close those that nobody uses any more.
+
+        A pause is longer than any operation that was begun.
+        """
+        before = time.monotonic() - PAUSE
+        with self._lock:
+            old = [
+                known
+                for known, at in self._failed.items()
+                if at <= before and not self._users[known]
+            ]
+            for known in old:
+                del self._failed[known], self._users[known]
+        for known in old:
+            known.opened.close()
+
+    def _connected(self) -> _Connection:
+        """Connect, in the process that uses it; only ever one at a time.
 
         :raises CephUnavailable: the cluster does not answer
         """
-        if self._pool is None:
-            with contextlib.ExitStack() as stack:
-                pool = stack.enter_context(
-                    raw_pool.RawPool.open(self.settings)
-                )
-                with ceph.translated():
-                    self.fsid = str(pool.client.get_fsid())
-                self._open = stack.pop_all()
-            self._pool = pool
-        return self._pool
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(raw_pool.RawPool.open(self.settings))
+            with ceph.translated():
+                self.fsid = str(pool.client.get_fsid())
+            return _Connection(pool, stack.pop_all())

@@ -26,6 +26,7 @@ from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
+from glance_rawstore.tasks.job import Job
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import give_up_head_start
 from glance_rawstore.tasks.step import insist
@@ -168,12 +169,15 @@ class Convert(Step):
         outcome.begun(self.job, task_id, info, part.resumed_at)
         ahead = self.job.head_start
         if ahead is not None:
-            with _judged(part), self.telling(task_id, ahead.begun.done):
+            with (
+                _judged(self.job, part),
+                self.telling(task_id, ahead.begun.done),
+            ):
                 ahead.join()
             return
         done = progress.Conversion(info.allocated, part.resumed_at)
         original.note_others()
-        with _judged(part), self.telling(task_id, done):
+        with _judged(self.job, part), self.telling(task_id, done):
             part.fill(
                 original.source,
                 verdict,
@@ -200,23 +204,26 @@ class Convert(Step):
 
 
 @contextlib.contextmanager
-def _judged(part: Part) -> Iterator[None]:
+def _judged(job: Job, part: Part) -> Iterator[None]:
     """See whether what fails does so because another worker is at it.
+
+    Who has fenced us as well, if that is why.
 
     :raises LeaseLost: in the place of what was raised
     """
     try:
         yield
     except Exception as exc:
-        if _taken_over(part):
+        job.renew()
+        if _taken_over(job, part):
             raise exceptions.LeaseLost() from exc
         raise
 
 
-def _taken_over(part: Part) -> bool:
+def _taken_over(job: Job, part: Part) -> bool:
     """Whether another worker's doing may be why ours has failed."""
     try:
-        return part.taken_over()
+        return part.taken_over(job.raw_pool)
     except exceptions.RawStoreError:
         return False
 
@@ -236,7 +243,8 @@ class Commit(Step):
         """
         if self.job.slot is not None:
             self.job.slot.end()
-        with self.telling(task_id, progress.Elapsed('Finishing the copy')):
+        elapsed = progress.Elapsed('Finishing the copy')
+        with _judged(self.job, part), self.telling(task_id, elapsed):
             meta = {raw_copy.META_SOURCE_FORMAT: verdict.disk_format}
             if self.job.by_wish:
                 meta[raw_copy.META_BY_WISH] = 'true'

@@ -259,6 +259,10 @@ class HeadStart:
         """
         self.stop()
         if self._part is not None:
-            self._part.discard(patience)
+            try:
+                self._part.discard(patience)
+            except exceptions.Blocklisted:
+                self._part.release()  # it is for others
+                raise
             self._part.release()
             self._part = None

@@ -121,9 +121,26 @@ class Job:
                 self.attended = False
         return self.attended
 
+    def renew(self) -> None:
+        """Have the raw pool connected anew, if Ceph has shut us out of it.
+
+        Who has it already, a ``.part`` above all, stays shut out.
+        """
+        if self.pool is not None and self.pool.shut_out():
+            LOG.warning(
+                'Image %s: its raw copy is not made over %s any more: %s',
+                self.image_id,
+                self.pool.address,
+                exceptions.Blocklisted.advice,
+            )
+            self.pool = None
+
     @property
     def raw_pool(self) -> raw_pool.RawPool:
-        """The raw pool; connected at the first use, until the job ends."""
+        """The raw pool; connected at the first use, until the job ends.
+
+        Or until it is to be renewed.
+        """
         if self.pool is None:
             self.pool = self.resources.enter_context(
                 raw_pool.RawPool.open(self.store.rbd)

@@ -67,7 +67,7 @@ class ReserveLocation(Step):
 
     def _remove(self, part: Part, url: str) -> None:
         # A worker that hung may have failed for any reason.
-        if not part.taken_over():
+        if not part.taken_over(self.job.raw_pool):
             self.job.catalog.remove_location(self.job.image_id, url)
 
 

@@ -41,6 +41,8 @@ _INSIST_FOR = 3600.0
 WATCH_TIMEOUT = 45.0
 #: Errors of ours, which trying again does not mend.
 _MISTAKES = (AttributeError, KeyError, TypeError, ValueError)
+#: What else it does not mend: over another connection it may be another's.
+_HOPELESS = (*_MISTAKES, exceptions.Blocklisted)
 
 
 def persist(
@@ -53,7 +55,7 @@ def persist(
     :raises Exception: it is away for too long, or trying again mends nothing
     """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_not_exception_type(_MISTAKES),
+        retry=tenacity.retry_if_not_exception_type(_HOPELESS),
         wait=tenacity.wait_exponential(max=30),
         stop=tenacity.stop_after_delay(_INSIST_FOR),
         sleep=sleep,
@@ -70,6 +72,8 @@ def insist(action: Callable[[], Any]) -> None:
     """
     try:
         persist(action)
+    except exceptions.Blocklisted as exc:
+        LOG.warning('What a conversion leaves is for others: %s', exc.detail)
     except Exception:
         LOG.exception('A step of a conversion could not be finished')
 
@@ -90,6 +94,7 @@ def give_up_head_start(job: Job) -> None:
     head_start, job.head_start = job.head_start, None
     if head_start is not None:
         insist(lambda: head_start.abandon(patience(job)))
+        job.renew()
 
 
 def reason(flow_failures: dict[str, failure.Failure]) -> Exception:
@@ -144,6 +149,10 @@ class Step(task.Task):  # type: ignore[misc]
     def __init__(self, job: Job) -> None:
         super().__init__(name=f'{type(self).__name__}-{job.image_id}')
         self.job = job
+
+    def pre_revert(self) -> None:
+        """Tell of what was done, though our connection was shut out."""
+        self.job.renew()
 
     def await_import(self, reached: Callable[[Image], bool]) -> Image:
         """Look until an image is active and its import has got so far.

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import raw_pool
 from glance_rawstore import resuming
@@ -20,6 +21,7 @@ from glance_rawstore.lifecycle.slices import Slices
 from glance_rawstore.tasks import plugin
 from tests.cloud import Cloud
 from tests.functional import agents
+from tests.functional import blocklisting
 from tests.functional import holding
 from tests.functional.agents import Agent
 from tests.functional.conftest import region
@@ -129,10 +131,10 @@ def await_copy(tenant: Tenant, image_id: str) -> None:
     await_true(active, f'{image_id} has its copy')
 
 
-def check_resumed(
+def check_written(
     tenant: Tenant, pool: Pool, watched: Watched, image: Path, image_id: str
-) -> dict[str, Any]:
-    """The one that was held was converted again, and no other; its task."""
+) -> None:
+    """The one that was held was converted again, and no other."""
     converted = watched.converted()
     assert converted[DONE] == converted[DONE + 1]
     once = converted[: DONE + 1] + converted[DONE + 2 :]
@@ -142,6 +144,13 @@ def check_resumed(
     assert pool.names() == [f'{image_id}_raw']
     pool.assert_identical(image_id, image)
     assert tenant.download_sha512(image_id) == sha512(image)
+
+
+def check_resumed(
+    tenant: Tenant, pool: Pool, watched: Watched, image: Path, image_id: str
+) -> dict[str, Any]:
+    """The same, by one task, which it gives."""
+    check_written(tenant, pool, watched, image, image_id)
     tasks = [
         task
         for task in tenant.tasks(image_id)
@@ -335,3 +344,36 @@ def offered(pool: Pool) -> dict[str, str]:
     """What was handed over and not taken yet."""
     with raw_pool.RawPool.open(pool.settings) as opened:
         return handover.all_offered(opened.ioctx)
+
+
+def lease_holders(pool: Pool, image_id: str) -> set[str]:
+    """Addresses of who makes a copy."""
+    with raw_pool.RawPool.open(pool.settings) as opened:
+        rbd_id = opened.rbd_id(raw_copy.part_name(image_id))
+    return blocklisting.holders(
+        pool, f'rbd_header.{rbd_id}', 'glance_rawstore'
+    )
+
+
+def test_what_a_blocklisted_api_has_done_is_not_done_again(
+    cloud: Cloud,
+    tenant: Tenant,
+    watched: Watched,
+    big_image: Path,
+    node: Path,
+) -> None:
+    """It cannot renew its lease any more, so it ends what it writes."""
+    pool = Pool(cloud)
+    with halfway(tenant, pool, watched, big_image) as image_id:
+        blocklisting.shut_out(cloud, lease_holders(pool, image_id))
+        ended = tenant.await_copy_task(image_id)
+        await_true(lambda: not holding.converting(cloud), 'none writes it')
+        assert 'raw' not in tenant.locations(image_id)
+    assert ended['status'] == 'failure'
+    assert ended['message'] == exceptions.Blocklisted.sentence
+    assert 'this client was blocklisted' in cloud.log()
+
+    with Agent(cloud, node.parent, node) as agent:
+        await_copy(tenant, image_id)
+        assert 'going on with its raw copy' in agent.log()
+    check_written(tenant, pool, watched, big_image, image_id)

@@ -65,7 +65,7 @@ def test_results_are_made_of_results():
         (errno.EDQUOT, exceptions.NoSpace),
         (errno.ENOSPC, exceptions.NoSpace),
         (errno.ETIMEDOUT, exceptions.CephUnavailable),
-        (errno.ESHUTDOWN, exceptions.CephUnavailable),
+        (errno.ESHUTDOWN, exceptions.Blocklisted),
     ],
 )
 def test_errors_are_ours(number, error):

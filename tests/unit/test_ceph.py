@@ -21,7 +21,7 @@ from tests.fakes import bindings
         (errno.EBUSY, exceptions.CephUnavailable),
         (errno.EEXIST, exceptions.CephUnavailable),
         (errno.EINVAL, exceptions.CephUnavailable),
-        (errno.ESHUTDOWN, exceptions.CephUnavailable),
+        (errno.ESHUTDOWN, exceptions.Blocklisted),
     ],
 )
 @pytest.mark.parametrize('library', ['rbd', 'rados'])

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from glance_rawstore import cluster_slots
+from glance_rawstore import exceptions
 from tests.contract.cluster_slots import ClusterSlotsContract
 from tests.contract.cluster_slots import NoSlot
 from tests.contract.cluster_slots import refuse
@@ -28,6 +29,23 @@ def test_who_waits_while_the_cluster_is_away_goes_on_waiting(world):
     held = slots(world.pool, 1).at_once()
     with slots(world.other_node(), 1).slot(wait):
         assert len(waits) == 3
+
+
+def test_who_is_blocklisted_waits_no_more(world):
+    """It will not see when it is its turn."""
+
+    def wait(_seconds):
+        assert not waits
+        waits.append(None)
+        world.cluster.blocklist.add(world.pool.client.address)
+
+    waits = []
+    with (
+        slots(world.other_node(), 1).slot(refuse),
+        pytest.raises(exceptions.Blocklisted),
+        slots(world.pool, 1).slot(wait),
+    ):
+        pass
 
 
 def test_who_stops_waiting_is_not_counted(world):

@@ -207,6 +207,11 @@ def test_what_is_told_to_ceph_is_kept_and_writes_go_through(
     [
         ('echo No space left on device >&2; exit 1', 'NoSpace', 'full'),
         ('echo Disk quota exceeded >&2; exit 1', 'NoSpace', 'full'),
+        (
+            'echo Cannot send after transport endpoint shutdown >&2; exit 1',
+            'Blocklisted',
+            'shut out',
+        ),
         ('kill -XCPU $$', 'ConversionFailed', 'CPU time'),
         ('kill -KILL $$', 'ConversionFailed', 'was killed'),
         ('kill -ABRT $$', 'ConversionFailed', 'memory'),

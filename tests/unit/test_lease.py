@@ -76,6 +76,16 @@ def test_a_cluster_that_is_away_is_no_reason_to_give_up(world, caplog):
     assert 'was not renewed' in caplog.text
 
 
+def test_that_of_a_blocklisted_client_is_lost(world, caplog):
+    _, rbd_id = world.begin()
+    with held(world.pool, rbd_id, SHORT) as lease:
+        world.cluster.blocklist.add(world.pool.client.address)
+        eventually(lambda: lease.lost, 'it is lost')
+
+        assert not lease.confirm()
+    assert 'ceph osd blocklist ls' in caplog.text
+
+
 def test_who_took_it_over_keeps_it(world):
     _, rbd_id = world.begin()
     ioctx = Counting(world.pool.ioctx)

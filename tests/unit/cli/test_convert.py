@@ -140,6 +140,33 @@ def test_a_cluster_that_is_away_for_a_while_does_not_end_the_waiting(
     assert 'The raw copy is ready' in out
 
 
+def test_one_whose_client_is_blocklisted_ends(
+    on_node, world, works, monkeypatch
+):
+    """It would see nothing any more, for ever; the agents go on."""
+    naps = []
+
+    def sleep(seconds):
+        naps.append(seconds)
+        world.cluster.blocklist.update(followed)
+
+    followed = []
+    look = following.look
+
+    def noted(catalog, pool, image_id):
+        followed.append(pool.client.address)
+        return look(catalog, pool, image_id)
+
+    monkeypatch.setattr(following, 'look', noted)
+    monkeypatch.setattr(following.time, 'sleep', sleep)
+
+    status, _, err = on_node('convert', '--wait', ID)
+
+    assert status == 1
+    assert len(naps) == 1
+    assert 'ceph osd blocklist ls' in err
+
+
 def test_agents_that_leave_are_missed_once(on_node, world, agent, monkeypatch):
     def sleep(seconds):
         world.pass_time(handover.DURATION + 1)

@@ -76,21 +76,120 @@ def test_one_connection_is_kept(window, world, monkeypatch):
     assert len(connects) == 1
 
 
-def test_a_client_that_was_fenced_is_replaced(
-    window, world, clock, monkeypatch
+def client(window):
+    """The client by which requests read now."""
+    return window.shared.read(lambda pool: pool.client)
+
+
+def test_a_client_that_was_blocklisted_is_replaced_at_once(
+    window, world, clock, monkeypatch, caplog
 ):
     """The library never connects such a one again."""
     image_id, _ = world.copy()
     assert look(window, image_id) != []
     closed = counted(monkeypatch, ceph.rados.Rados, 'shutdown')
-    world.cluster.blocklist.add(window.shared._pool.client.address)
-    assert look(window, image_id) == []
-    assert closed == [], 'others may be using it'
-
-    clock[0] += shared_pool.PAUSE + 0.1
+    former = client(window)
+    world.cluster.blocklist.add(former.address)
 
     assert look(window, image_id) == [(image_id, Status.ACTIVE)]
+
+    assert client(window) is not former
+    assert window.shared.away == 0
+    assert f'anew, instead of by {former.address}' in caplog.text
+    assert 'ceph osd blocklist ls' in caplog.text
+    clock[0] += shared_pool.PAUSE - 0.1
+    client(window)
+    assert closed == [], 'others may be using it'
+    clock[0] += 0.2
+    client(window)
     assert len(closed) == 1
+
+
+def test_what_was_begun_by_a_client_that_is_shut_out_since_is_read_anew(
+    window, world
+):
+    image_id, _ = world.copy()
+    assert look(window, image_id) != []
+    former = client(window)
+    world.cluster.blocklist.add(former.address)
+    begun = window.begin(image_id, fresh=True)
+    noted = window.notes.begin(image_id, 'req-1')
+    assert look(window, image_id) != []
+    now = client(window)
+
+    ((_, copy),) = window.look([image_id], False, begun)
+
+    assert copy.status is Status.ACTIVE
+    assert window.notes.noted(image_id, 'req-1', noted) == (None,)
+    assert client(window) is now is not former, 'it has done nothing wrong'
+
+
+def test_so_is_what_was_begun_where_another_request_just_connects_anew(
+    window, world
+):
+    image_id, _ = world.copy()
+    assert look(window, image_id) != []
+    world.cluster.blocklist.add(client(window).address)
+    begun = window.begin(image_id, fresh=True)
+    window.shared._drop(window.shared._current)
+
+    ((_, copy),) = window.look([image_id], False, begun)
+
+    assert copy.status is Status.ACTIVE
+    assert window.shared.away == 0
+
+
+def test_a_node_that_is_blocklisted_shows_originals_until_it_is_not(
+    window, world, clock, caplog
+):
+    """All of its addresses at once; a new connection does not help."""
+    image_id, _ = world.copy()
+    assert look(window, image_id) != []
+    usual = world.cluster.blocklist
+    world.cluster.blocklist = Everybody()
+
+    assert look(window, image_id) == []
+    assert answered(window, world, image_id) == (False, False)
+    assert caplog.text.count('are shown as their originals') == 1
+    assert 'ceph osd blocklist ls' in caplog.text
+    world.cluster.blocklist = usual
+    clock[0] += shared_pool.PAUSE + 0.1
+
+    assert answered(window, world, image_id) == (True, True)
+
+
+class Everybody:
+    """A blocklist that names all addresses."""
+
+    def __contains__(self, _address):
+        return True
+
+
+def test_many_requests_replace_a_client_once(window, world, monkeypatch):
+    image_id, _ = world.copy()
+    assert look(window, image_id) != []
+    connects = counted(monkeypatch, ceph.rados.Rados, 'connect')
+    former, all_there = client(window), threading.Barrier(8)
+    found = []
+
+    def read(pool):
+        if pool.client is former:
+            all_there.wait(20)
+        return pool.rbd_id(f'{image_id}_raw')
+
+    world.cluster.blocklist.add(former.address)
+    threads = [
+        threading.Thread(target=lambda: found.append(window.shared.read(read)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert len(connects) == 1
+    assert len(found) == 8
+    assert None not in found
 
 
 def test_a_connection_that_fails_half_way_is_closed(

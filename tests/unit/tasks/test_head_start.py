@@ -310,6 +310,30 @@ def test_what_fails_before_is_tried_again_when_it_is_stored(work, staging):
     RawPoolContract.check_intact(work.world, ID)
 
 
+def test_what_is_shut_out_before_is_left_to_others(work, staging):
+    """The lease on it cannot be given up any more: it runs out."""
+
+    def during(_calls):
+        work.world.cluster.blocklist.add(job.pool.client.address)
+        staging.store()
+
+    work.converter.during = during
+    before = {*threading.enumerate()}
+    job = staging.job()
+    flow.run(job)
+
+    (task,) = work.catalog.tasks.values()
+    assert task.message == exceptions.LeaseHeld.sentence
+    assert work.world.names() == [f'{ID}_raw.part']
+    names = {thread.name for thread in {*threading.enumerate()} - before}
+    assert 'rawstore-lease' not in names
+
+    work.converter.during = lambda _: None
+    work.world.pass_time(work.options.lease_duration + 1)
+    flow.run(work.job())
+    RawPoolContract.check_intact(work.world, ID)
+
+
 @pytest.mark.parametrize(
     'step', flow.STEPS[3:], ids=lambda step: step.__name__
 )

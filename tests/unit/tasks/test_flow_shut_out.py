@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversions whose connection to Ceph is blocklisted."""
+
+import pytest
+
+from glance_rawstore import attempts
+from glance_rawstore import exceptions
+from glance_rawstore.tasks import flow
+from tests.unit.tasks.conftest import ID
+from tests.unit.tasks.test_flow_undone import made_by_another
+
+PART, COPY = f'{ID}_raw.part', f'{ID}_raw'
+
+
+@pytest.fixture
+def _impatient(monkeypatch):
+    """Nothing is waited for that will not come."""
+
+    def sleep(seconds):
+        raise AssertionError(f'sleeps for {seconds} s')
+
+    monkeypatch.setattr('time.sleep', sleep)
+
+
+def shut_out(work, job):
+    work.world.cluster.blocklist.add(job.pool.client.address)
+
+
+def begun(work, happens):
+    """The task of a conversion to which something happens."""
+    job = work.job()
+    work.converter.during = lambda calls: happens(job, calls)
+    flow.run(job)
+    (task,) = work.catalog.tasks.values()
+    return task
+
+
+@pytest.mark.usefixtures('_impatient')
+def test_it_ends_at_once_and_its_part_is_left_to_others(work, caplog):
+    def during(job, calls):
+        shut_out(work, job)
+        assert type(calls.stop()) is exceptions.Blocklisted
+
+    task = begun(work, during)
+
+    assert task.status == 'failure'
+    assert task.message == exceptions.Blocklisted.sentence
+    assert work.world.names() == [PART]
+    assert work.location() is None
+    (known,) = attempts.read_all(work.world.pool.ioctx).values()
+    assert (known.error, known.refused) == (task.message, False)
+    assert 'ceph osd blocklist ls' in caplog.text
+
+
+def test_another_goes_on_once_its_lease_has_run_out(work):
+    begun(work, lambda job, _calls: shut_out(work, job))
+    work.converter.during = lambda _: None
+    work.world.pass_time(work.options.lease_duration + 1)
+
+    flow.run(work.job())
+
+    assert work.world.names() == [COPY]
+    assert work.location()['status'] == 'active'
+    assert attempts.read_all(work.world.pool.ioctx) == {}
+
+
+def test_nobody_goes_on_before(work):
+    """It may be writing still."""
+    begun(work, lambda job, _calls: shut_out(work, job))
+    work.converter.during = lambda _: None
+
+    flow.run(work.job())
+
+    assert work.world.names() == [PART]
+    assert work.location() is None
+
+
+@pytest.mark.parametrize('seen', ['it asks', 'it fails'])
+def test_who_was_fenced_touches_nothing_of_its_successors(work, seen):
+    """It connects anew only to see whose the copy is."""
+
+    def during(job, calls):
+        made_by_another(work)
+        shut_out(work, job)
+        if seen == 'it fails':
+            raise exceptions.ConversionFailed('qemu-img was fenced.')
+
+    task = begun(work, during)
+
+    assert task.status == 'success'
+    assert work.world.names() == [COPY]
+    assert work.location()['status'] == 'active'
+    assert attempts.read_all(work.world.pool.ioctx) == {}
+
+
+def test_who_is_fenced_while_it_commits_leaves_the_task_to_its_successor(work):
+    job = work.job()
+
+    def fenced():
+        made_by_another(work)
+        shut_out(work, job)
+        job.pool.rbd_id(PART)  # as librbd would see at its next step
+
+    work.world.cluster.on('update_features', before=fenced)
+    flow.run(job)
+
+    (task,) = work.catalog.tasks.values()
+    assert task.status == 'success'
+    assert work.world.names() == [COPY]
+    assert work.location()['status'] == 'active'

@@ -7,6 +7,7 @@ image in its omap. Entries are removed by the agent when they are older than
 :data:`shown.KEPT`.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -27,22 +28,43 @@ def _key(image_id: str, consumer: str) -> str:
     return f'{image_id}/{digest[:32]}'
 
 
+@dataclasses.dataclass(frozen=True)
+class Noted:
+    """What was read of one consumer and image.
+
+    :param note: what it says; None if nothing, or not any more
+    :param data: as it lies in Ceph; empty where nothing does
+    """
+
+    note: shown.Note | None = None
+    data: bytes = b''
+
+
 def note(
-    ioctx: Any, image_id: str, consumer: str, what: shown.Note, now: float
-) -> None:
+    ioctx: Any,
+    image_id: str,
+    consumer: str,
+    what: shown.Note,
+    now: float,
+    before: Noted | None = None,
+) -> bool:
     """Note something of a consumer and an image, in place of what there was.
 
     :param consumer: id of the request for which it asks, or another name
     :param now: seconds since the epoch
+    :param before: what was read; None where it does not matter
+    :returns: False where something else is noted than that by now
     :raises NoSpace: the pool is full, and this would be its first entry
     :raises CephUnavailable: the cluster does not answer
     """
-    _TABLE.write(ioctx, _key(image_id, consumer), shown.encode(what, now))
+    key, data = _key(image_id, consumer), shown.encode(what, now)
+    if before is None:
+        _TABLE.write(ioctx, key, data)
+        return True
+    return _TABLE.change(ioctx, {key: before.data}, {key: data})
 
 
-def noted(
-    ioctx: Any, image_id: str, consumer: str, now: float
-) -> shown.Note | None:
+def noted(ioctx: Any, image_id: str, consumer: str, now: float) -> Noted:
     """What was noted of a consumer, not longer than :data:`shown.KEPT` ago.
 
     :param now: seconds since the epoch
@@ -53,12 +75,13 @@ def noted(
 
 def begin_noted(
     ioctx: Any, image_id: str, consumer: str, now: float
-) -> aio.Underway[shown.Note | None]:
+) -> aio.Underway[Noted]:
     """Begin to read what :func:`noted` returns."""
     key = _key(image_id, consumer)
 
-    def decoded(found: Mapping[str, bytes]) -> shown.Note | None:
-        return shown.decode(found[key], now) if key in found else None
+    def decoded(found: Mapping[str, bytes]) -> Noted:
+        data = found.get(key, b'')
+        return Noted(shown.decode(data, now), data)
 
     return _TABLE.begin_read(ioctx, (key,)).then(decoded)
 

@@ -96,15 +96,16 @@ class Table:
     ) -> bool:
         """Set entries, unless somebody has changed one of them meanwhile.
 
-        :param before: what they were when they were read, in UTF-8; one that
-            was not there is not in it
+        :param before: what they were when they were read; one that was not
+            there is not in it. What is no UTF-8, which nothing of ours
+            writes, counts as changed
         :param after: what they shall be, all or none of them
         :returns: whether they are
         :raises NoSpace: the pool is full, and this would be its first entry
         :raises CephUnavailable: the cluster does not answer
         """
         # To compare with what is not there takes an object at least.
-        compared = {key: before.get(key, b'').decode() for key in after}
+        compared = {key: text(before.get(key, b'')) for key in after}
         return ceph.change_omap(ioctx, self.name, compared, after, create=True)
 
     def remove(self, ioctx: Any, key: str) -> None:

@@ -17,7 +17,7 @@ from typing import Self
 
 from glance_rawstore import aio
 from glance_rawstore import directory
-from glance_rawstore.raw_view.notes import Noted
+from glance_rawstore.raw_view.notes import Begun
 
 #: Seconds after which what was read is read again: Glance may have taken
 #: long, and the copy have gone.
@@ -65,7 +65,7 @@ class Ahead:
         self._image_id = image_id
         self._begun = time.monotonic()
         self.looks: dict[str, Look] = {}
-        self.note: Noted | None = None
+        self.note: Begun | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +82,7 @@ class Ahead:
             return self.looks.get(store)
         return None
 
-    def noted(self, image_id: str) -> Noted | None:
+    def noted(self, image_id: str) -> Begun | None:
         """What is noted; not if that is old, or of another image."""
         same = self._fresh and image_id == self._image_id
         return self.note if same else None

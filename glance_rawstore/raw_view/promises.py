@@ -8,6 +8,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 
+from glance_rawstore import downloads
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import shown
 from glance_rawstore.lifecycle.shown import Answer
@@ -19,12 +20,16 @@ from glance_rawstore.raw_view.ahead import Ahead
 from glance_rawstore.raw_view.callers import Consumer
 from glance_rawstore.raw_view.facts import Facts
 from glance_rawstore.raw_view.facts import Seen
+from glance_rawstore.raw_view.notes import Begun
+from glance_rawstore.raw_view.notes import Written
 from glance_rawstore.raw_view.representation import Copy
 
 #: Seconds from when Ceph is away until services are given originals again
 #: that they may have been shown copies of: a multiple of the time in which
 #: workers that are asked notice.
 OUTAGE = 30.0
+#: How often it is decided anew, as somebody else has noted something.
+TRIES = 5
 #: Consumers that are remembered to have been noted; some 300 bytes each.
 REMEMBERED = 10_000
 
@@ -93,11 +98,8 @@ class Promises:
             return Answer.ORIGINAL, Why()
         why = self._why(image_id) or Why()
         if why.gone is not None and consumer.name:
-            stand = Stand(None, why.gone)
-            found = self._facts.notes.noted(image_id, consumer.name)
-            if found is not None:
-                _, wanted = shown.show(stand, *found)
-                self._note(image_id, consumer, wanted)
+            # Where it cannot be noted, it is not given the bytes.
+            self._promise(image_id, Stand(None, why.gone), consumer)
         return Answer.ORIGINAL, why
 
     def _show_copy(
@@ -114,14 +116,7 @@ class Promises:
         if not stand.certain and self._noted.get(key) == raw[0].committed:
             return Answer.RAW
         begun = ahead.noted(image_id)
-        found = self._facts.notes.noted(image_id, consumer.name, begun)
-        if found is None:
-            return Answer.ORIGINAL  # Ceph is away since
-        answer, wanted = shown.show(stand, *found)
-        noted = self._note(image_id, consumer, wanted)
-        if not noted:
-            # It may be noted yet, and be given raw bytes by another worker.
-            return Answer.NEITHER if noted is None else Answer.ORIGINAL
+        answer = self._promise(image_id, stand, consumer, begun)
         if answer is Answer.RAW and not stand.certain:
             with self._lock:
                 if len(self._noted) >= REMEMBERED:
@@ -129,13 +124,35 @@ class Promises:
                 self._noted[key] = raw[0].committed
         return answer
 
-    def _note(
-        self, image_id: str, consumer: Consumer, wanted: Note | None
-    ) -> bool | None:
-        """Note something, if there is; as :meth:`Notes.note` says."""
-        if wanted is None:
-            return True
-        return self._facts.notes.note(image_id, consumer.name, wanted)
+    def _promise(
+        self,
+        image_id: str,
+        stand: Stand,
+        consumer: Consumer,
+        begun: Begun | None = None,
+    ) -> Answer:
+        """Decide by what is noted of a consumer, and note it in its place.
+
+        :param begun: to read it, if it has
+        """
+        notes, name = self._facts.notes, consumer.name
+        for _ in range(TRIES):
+            found = notes.noted(image_id, name, begun)
+            if found is None:
+                return Answer.ORIGINAL  # Ceph is away since
+            answer, wanted = shown.show(stand, found.note)
+            if wanted is None:
+                return answer
+            written = notes.note(image_id, name, wanted, found)
+            if written is Written.DONE:
+                return answer
+            if written is Written.FULL:
+                return Answer.ORIGINAL
+            if written is Written.UNKNOWN:
+                break
+            begun = None
+        # It may be noted yet, and be given raw bytes by another worker.
+        return Answer.NEITHER
 
     def give(
         self, image_id: str, seen: Seen, consumer: Consumer
@@ -151,14 +168,14 @@ class Promises:
         stand = Stand(_age(raw) if raw else None)
         if stand.settled and _old(stand, consumer):
             return shown.give(stand, None), Why()
-        found: tuple[Note | None] | None = (None,)
+        found: downloads.Noted | None = downloads.Noted()
         if consumer.name:
             found = self._facts.notes.noted(image_id, consumer.name)
         why = Why() if stand.settled else self._why(image_id)
         if found is None or why is None:
             return Answer.NEITHER, Why()  # Ceph is away since
         stand = dataclasses.replace(stand, gone=why.gone)
-        return shown.give(stand, *found), why
+        return shown.give(stand, found.note), why
 
     def given_original(
         self, image: Image, seen: Seen, consumer: Consumer

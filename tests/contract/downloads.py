@@ -11,7 +11,7 @@ DOWNLOADS = Note(Kind.DOWNLOADS)
 
 
 def noted(pool, image_id, consumer, now=NOW + 1):
-    return downloads.noted(pool.ioctx, image_id, consumer, now)
+    return downloads.noted(pool.ioctx, image_id, consumer, now).note
 
 
 class DownloadsContract:
@@ -59,4 +59,34 @@ class DownloadsContract:
             for image_id in ('one', 'two')
         ]
 
-        assert [found.result() for found in begun] == [DOWNLOADS, None]
+        assert [b.result().note for b in begun] == [DOWNLOADS, None]
+
+    def test_nobody_notes_in_place_of_what_he_has_not_read(self, world):
+        ioctx, other = world.pool.ioctx, world.other_node().ioctx
+        raw, original = Note(Kind.RAW), Note(Kind.ORIGINAL, '12.5')
+
+        def change(before, what):
+            return downloads.note(ioctx, 'one', 'req-1', what, NOW, before)
+
+        nothing = downloads.noted(ioctx, 'one', 'req-1', NOW)
+        assert change(nothing, raw)
+        assert not change(nothing, original)
+        first = downloads.noted(ioctx, 'one', 'req-1', NOW)
+        assert first.note == raw
+        downloads.note(other, 'one', 'req-1', DOWNLOADS, NOW)
+
+        assert not change(first, original)
+
+        assert noted(world.pool, 'one', 'req-1') == DOWNLOADS
+
+    def test_what_is_too_old_is_replaced(self, world):
+        ioctx = world.pool.ioctx
+        downloads.note(ioctx, 'one', 'req-1', DOWNLOADS, NOW)
+        later = NOW + shown.KEPT + 1
+        old = downloads.noted(ioctx, 'one', 'req-1', later)
+        assert old.note is None
+
+        new = Note(Kind.RAW)
+        assert downloads.note(ioctx, 'one', 'req-1', new, later, old)
+
+        assert noted(world.pool, 'one', 'req-1', later) == new

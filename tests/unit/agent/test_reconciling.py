@@ -440,7 +440,7 @@ def test_downloads_of_long_ago_are_forgotten(work, reconcile):
 
     reconcile()
 
-    assert downloads.noted(ioctx, ID, 'new', now) == note
+    assert downloads.noted(ioctx, ID, 'new', now).note == note
     assert downloads.forget_old(ioctx, now) == 0
     assert evicted.read_why(ioctx, ID, now)[1] is not None
     assert evicted.forget_traces(ioctx, now) == 0

@@ -139,6 +139,7 @@ class World:
         self.trace = None
         self.going = False
         self.note = None
+        self.begun = {}
         self.shown = None
         self.changes = 0
 
@@ -168,13 +169,22 @@ class World:
             self.committed, self.going = None, False
             self.changes += 1
 
+    def begin(self, node):
+        """Read what is noted, before it is known what for."""
+        self.begun[node] = self.note
+
     def show(self, node):
-        note = self.note if self.known else None
+        downloads = self.note == DOWNLOADS
+        note = self.begun.pop(node, self.note) if self.known else None
         answer, wanted = shown.show(self.stand(node), note, self.known)
+        if wanted is not None and note != self.note:
+            # It is refused, and decided anew.
+            answer, wanted = shown.show(self.stand(node), self.note)
         if self.committed is None:
             assert answer is Answer.ORIGINAL, 'there is nothing else to show'
         if wanted is not None:
             assert self.known
+            assert not downloads, 'it would be forgotten'
             self.note = wanted
         self.shown = answer, self.now, self.changes
 
@@ -208,6 +218,7 @@ class World:
 
     def wait(self, seconds):
         self.now += seconds
+        self.begun.clear()  # which is too old by then
         if self.going:  # nobody takes that long to delete
             self.delete(0)
 
@@ -216,6 +227,7 @@ STEPS = st.tuples(
     st.sampled_from(
         [
             *('commit', 'commit', 'leave_trace', 'delete', 'give_for_long'),
+            'begin',
             *('show', 'give') * 2,
         ]
     ),

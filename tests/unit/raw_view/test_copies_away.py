@@ -120,7 +120,7 @@ def test_what_was_begun_by_a_client_that_is_shut_out_since_is_read_anew(
     ((_, copy),) = window.look([image_id], False, begun)
 
     assert copy.status is Status.ACTIVE
-    assert window.notes.noted(image_id, 'req-1', noted) == (None,)
+    assert window.notes.noted(image_id, 'req-1', noted).note is None
     assert client(window) is now is not former, 'it has done nothing wrong'
 
 

@@ -54,6 +54,18 @@ def pass_time(bed, image_id, seconds):
     evicted.leave_trace(ioctx, image_id, float(gone.trace) - seconds)
 
 
+def meanwhile(bed, happens):
+    """Have something happen once, by another worker, while Glance answers."""
+    here, there = bed.view, RawView(bed.glance, bed.conf)
+
+    def once():
+        bed.glance.after, bed.view = (lambda: None), there
+        happens()
+        bed.view = here
+
+    bed.glance.after = once
+
+
 # The copy becomes active
 
 
@@ -368,3 +380,78 @@ def test_bytes_of_a_copy_of_long_ago_cost_no_read_of_notes(bed):
 
     assert reads(bed, f'/{image_id}/file', request_of(1)) == 2
     assert bed.ask(f'/{image_id}/file').content_length == SIZE
+
+
+# Two at the same moment, for the same request
+
+
+def shown_before(bed):
+    """A young copy that the worker knows, so that it reads ahead."""
+    image_id = bed.image(copied=False)
+    bed.commit(image_id)
+    assert look(bed, image_id, request_of(2)) == 'raw'
+    return image_id
+
+
+def test_who_begins_to_download_while_it_looks_is_shown_that(bed):
+    """What was read ahead is not noted any more."""
+    image_id, caller = shown_before(bed), request_of(1)
+    given = []
+    meanwhile(bed, lambda: given.append(file(bed, image_id, caller)))
+
+    assert look(bed, image_id, caller) == 'qcow2'
+
+    assert given == ['qcow2']
+    assert look(bed, image_id, caller) == 'qcow2'
+    assert file(bed, image_id, caller) == 'qcow2'
+
+
+def test_who_is_shown_the_copy_twice_at_once_is_shown_it(bed):
+    image_id, caller = shown_before(bed), request_of(1)
+    seen = []
+    meanwhile(bed, lambda: seen.append(look(bed, image_id, caller)))
+
+    assert look(bed, image_id, caller) == 'raw'
+
+    assert seen == ['raw']
+    assert file(bed, image_id, caller) == 'raw'
+
+
+def test_who_begins_to_download_when_the_copy_has_gone_goes_on_with_it(
+    bed, monkeypatch
+):
+    """Whoever looks then has read that nothing is noted."""
+    image_id, caller = shown_before(bed), request_of(1)
+    bed.world.pool.delete(image_id)
+    noted, given = downloads.noted, []
+
+    def late(ioctx, *args):
+        found = noted(ioctx, *args)
+        if not given:
+            given.append('qcow2')
+            note = shown.Note(shown.Kind.DOWNLOADS)
+            downloads.note(ioctx, *args[:2], note, time.time())
+        return found
+
+    monkeypatch.setattr(downloads, 'noted', late)
+    assert look(bed, image_id, caller) == 'qcow2'
+    bed.commit(image_id)
+
+    assert look(bed, image_id, caller) == 'qcow2'
+    assert file(bed, image_id, caller) == 'qcow2'
+
+
+def test_a_note_that_somebody_changes_every_time_is_given_up(bed, monkeypatch):
+    image_id, caller = shown_before(bed), request_of(1)
+    refused = []
+
+    def change(*_args):
+        refused.append(1)
+        return False
+
+    monkeypatch.setattr(omap.Table, 'change', change)
+
+    answer = bed.ask(f'/{image_id}', caller)
+
+    assert answer.status_int == 503
+    assert len(refused) == promises.TRIES

@@ -29,6 +29,7 @@ class Story:
         self.changes = 0
         self.gone = False
         self.told = {}
+        self.downloading = set()
 
     @property
     def active(self):
@@ -50,11 +51,30 @@ class Story:
         if self.gone:
             pass_time(self.bed, self.image_id, LONG)
 
+    def seen(self, caller):
+        """What a caller is shown."""
+        found = look(self.bed, self.image_id, CALLERS[caller])
+        if caller in self.downloading:
+            assert found == 'qcow2', 'it would give up what it makes'
+        return found
+
     def look(self, worker, caller):
         self.bed.view = self.workers[worker]
-        found = look(self.bed, self.image_id, CALLERS[caller])
+        found = self.seen(caller)
         assert found == 'qcow2' or self.active
         self.told[caller] = found, self.changes
+
+    def overtake(self, worker, caller):
+        """Its bytes are asked for while it looks, of the other worker."""
+        self.bed.view = here = self.workers[worker]
+
+        def meanwhile():
+            self.bed.glance.after = lambda: None
+            self.file(1 - worker, caller)
+            self.bed.view = here
+
+        self.bed.glance.after = meanwhile
+        self.told[caller] = self.seen(caller), self.changes
 
     def refuse(self, worker, caller):
         """Glance does not answer; whoever asks goes by what it knows."""
@@ -70,7 +90,7 @@ class Story:
         """The copy comes or goes while it looks."""
         self.bed.view = self.workers[worker]
         self.bed.glance.after = lambda: self.change(worker, caller)
-        found = look(self.bed, self.image_id, CALLERS[caller])
+        found = self.seen(caller)
         self.bed.glance.after = lambda: None
         self.told[caller] = found, None
 
@@ -82,11 +102,14 @@ class Story:
             assert given in (told, 503)
         if changes == self.changes:
             assert given == told, 'nothing has happened since'
+        by_request = 'HTTP_X_OPENSTACK_REQUEST_ID' in CALLERS[caller]
+        if given == 'qcow2' and self.active and by_request:
+            self.downloading.add(caller)
 
 
 STEPS = st.tuples(
     st.sampled_from(
-        ['change', 'wait', *('look', 'file') * 3, 'refuse', 'flip']
+        ['change', 'wait', *('look', 'file') * 3, 'overtake', 'refuse', 'flip']
     ),
     st.integers(0, 1),
     st.sampled_from([0, 0, 1, 2]),

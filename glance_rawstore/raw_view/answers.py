@@ -148,7 +148,7 @@ class Answers:
         """A page of images that pass the filters as they are shown."""
 
         def ask(query_string: str) -> listing.Page:
-            asked = request.copy()
+            asked = request.copy_get()
             asked.query_string = query_string
             answer = self._ask(asked)
             if answer.status_int != 200:

@@ -196,7 +196,7 @@ def _whole(request: webob.Request) -> webob.Request:
 
     A range would be one of the original's.
     """
-    asked = request.copy()
+    asked = request.copy_get()  # a body would be read, however long it is
     for header in ('Range', 'Content-Range', 'If-Range'):
         asked.headers.pop(header, None)
     return asked

@@ -31,6 +31,8 @@ _EQUAL = frozenset(
 )
 _SIZES = frozenset({'size_min', 'size_max'})
 _NUMBERS = _SIZES | {'limit'}
+#: Digits of a number; Python reads 4300 at most.
+_DIGITS = 4000
 #: Attributes by which a service's list cannot be left to Glance.
 REWRITTEN = _EQUAL | _SIZES
 
@@ -43,7 +45,7 @@ def needed(query: Query) -> bool:
     What is not a number where one belongs is left to Glance to refuse.
     """
     numbers = [value for name, value in query if name in _NUMBERS]
-    if not all(value.isdecimal() for value in numbers):
+    if not all(v.isdecimal() and len(v) <= _DIGITS for v in numbers):
         return False
     return any(name in REWRITTEN for name, _value in query)
 

@@ -142,3 +142,21 @@ def test_an_original_is_closed_when_the_client_goes_away(bed):
 
     (original,) = bed.glance.originals
     assert (original.read, original.closed) == (1000, True)
+
+
+class Unreadable:
+    """A body that is as long as its caller says, and takes as long."""
+
+    def read(self, *_args):
+        raise AssertionError('nobody needs it')
+
+
+@pytest.mark.parametrize('path', ['/{}/file', '?disk_format=raw'])
+def test_a_body_that_means_nothing_is_not_read(bed, path):
+    """It would be kept in memory, or in a file, to be sent on."""
+    path = path.format(bed.image())
+    request = bed.request(path)
+    request.environ['wsgi.input'] = Unreadable()
+    request.content_length = 1 << 40
+
+    assert request.get_response(bed.view).status_int == 200

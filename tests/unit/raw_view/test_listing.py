@@ -266,6 +266,8 @@ def test_what_the_caller_wrote_is_kept_in_the_links():
         ('size_min=x', False),
         ('size_max=-1', False),
         ('size_min=1.5', False),
+        (f'size_min={"9" * 5000}', False),
+        (f'disk_format=raw&limit={"9" * 5000}', False),
     ],
 )
 def test_only_filters_on_what_is_changed_need_us(query, expected):

@@ -24,6 +24,12 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: endpoint shutdown". Only what librbd or librados itself is asked after its
 #: own end is refused with the same.
 _BLOCKLISTED = errno.ESHUTDOWN
+#: What is answered of an image that cannot be read, or not by this version:
+#: EIO for whatever of its header cannot be decoded, ENOSYS for features that
+#: are not known (both seen on 16.2).
+_DAMAGED = frozenset(
+    {errno.EIO, errno.EBADMSG, errno.ENOSYS, errno.EOPNOTSUPP}
+)
 
 
 def _module(name: str) -> Any:
@@ -226,6 +232,9 @@ def translated() -> Iterator[None]:
         raise exceptions.NotFound() from exc
     except (rbd.Error, rados.Error) as exc:
         raise _translate(exc) from exc
+    except UnicodeDecodeError as exc:
+        # The bindings take names and image-meta for text.
+        raise exceptions.Damaged(detail=str(exc)) from exc
 
 
 def error(number: int) -> exceptions.RawStoreError:
@@ -242,6 +251,8 @@ def error(number: int) -> exceptions.RawStoreError:
 def _unavailable(number: int, said: str) -> exceptions.CephUnavailable:
     if number == _BLOCKLISTED:
         return exceptions.Blocklisted()
+    if number in _DAMAGED:
+        return exceptions.Damaged(detail=said)
     return exceptions.CephUnavailable(detail=said)
 
 

@@ -23,8 +23,10 @@ _DIRECTORY = 'rbd_directory'
 _NAME = 'name_'
 _HEADER = 'rbd_header.'
 _SIZE = 'size'
+_SIZE_FORMAT = '<Q'
 _META = 'metadata_'
 _CREATED = 'create_timestamp'
+_TIME_FORMAT = '<II'
 _SNAPSHOT = 'snapshot_'
 _META_KEYS = (
     raw_copy.META_BYTES_USED,
@@ -79,7 +81,7 @@ def _ids(found: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def header(ioctx: Any, rbd_id: str) -> Header | None:
-    """The header of an RBD image, or None when it has none.
+    """The header of an RBD image, or None when it has none to be read.
 
     :param rbd_id: its internal id
     :raises CephUnavailable: the cluster does not answer
@@ -99,11 +101,11 @@ def begin_header(ioctx: Any, rbd_id: str) -> aio.Underway[Header | None]:
 
 
 def _header(values: Mapping[str, bytes], snapshots: bool) -> Header | None:
-    if _SIZE not in values:
+    if len(values.get(_SIZE, b'')) != struct.calcsize(_SIZE_FORMAT):
         return None
     used, progress, committed = (values.get(_META + key) for key in _META_KEYS)
     return Header(
-        size=struct.unpack_from('<Q', values[_SIZE])[0],
+        size=struct.unpack(_SIZE_FORMAT, values[_SIZE])[0],
         snapshots=snapshots,
         bytes_used=_number(used),
         progress=_number(progress),
@@ -114,7 +116,7 @@ def _header(values: Mapping[str, bytes], snapshots: bool) -> Header | None:
 def created(ioctx: Any, rbd_id: str) -> float | None:
     """When an RBD image was created, in seconds since the epoch.
 
-    :returns: None when it is gone
+    :returns: None when it is gone, or damaged
     :raises CephUnavailable: the cluster does not answer
     """
     found = aio.read_omap(ioctx, _HEADER + rbd_id, (_CREATED,)).result()
@@ -123,9 +125,9 @@ def created(ioctx: Any, rbd_id: str) -> float | None:
 
 def _time(value: bytes | None) -> float | None:
     """A ``utime_t``: seconds and nanoseconds."""
-    if value is None:
+    if value is None or len(value) != struct.calcsize(_TIME_FORMAT):
         return None
-    seconds, nanoseconds = struct.unpack_from('<II', value)
+    seconds, nanoseconds = struct.unpack(_TIME_FORMAT, value)
     return float(seconds) + float(nanoseconds) / 1e9
 
 
@@ -189,10 +191,12 @@ def remove_stray(ioctx: Any, rbd_id: str) -> bool:
     :returns: whether there is no image
     :raises CephUnavailable: the cluster does not answer
     """
-    if header(ioctx, rbd_id) is not None:
+    name = _HEADER + rbd_id
+    # A size that cannot be read is that of an image which is damaged.
+    if _SIZE in aio.read_omap(ioctx, name, (_SIZE,)).result():
         return False
     with contextlib.suppress(exceptions.NotFound), ceph.translated():
-        ioctx.remove_object(_HEADER + rbd_id)
+        ioctx.remove_object(name)
     return True
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from glance_rawstore import budget
 from glance_rawstore import directory
 from glance_rawstore import evicted
+from glance_rawstore import exceptions
 from glance_rawstore import inventory
 from glance_rawstore import lease
 from glance_rawstore import raw_pool
@@ -242,9 +243,12 @@ class Evictor:
 
         Not while there are clones: it would free nothing. Not that of an
         image which Glance does not have: that is for the reconciler to judge.
-        Nor while its maker has not let go of it.
+        Nor while its maker has not let go of it, nor what cannot be opened.
         """
-        if self._pool.in_use(copy.rbd_id):
+        try:
+            if self._pool.in_use(copy.rbd_id):
+                return False
+        except exceptions.Damaged:
             return False
         image = self._catalog.image(copy.image_id)
         if image is None or wishes.protected(image.properties):

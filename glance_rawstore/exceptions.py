@@ -14,7 +14,8 @@
     |   |   `-- OverBudget      so is the budget for raw copies
     |   |-- Stalled             no progress for stall_timeout
     |   `-- CephUnavailable     the cluster did not answer
-    |       `-- Blocklisted     nor will it: connect anew, begin anew
+    |       |-- Blocklisted     nor will it: connect anew, begin anew
+    |       `-- Damaged           it did, but cannot read this RBD image
     |-- Cancelled               the copy was deleted meanwhile, or our process
     |   |                       ends
     |   |-- Interrupted         our process ends
@@ -128,6 +129,15 @@ class Blocklisted(CephUnavailable):
         'operator: see "ceph osd blocklist ls"; what it was at ends, and what '
         'comes next connects anew'
     )
+
+
+class Damaged(CephUnavailable):
+    """The cluster cannot read what it has of one RBD image: go on with others.
+
+    Trying again gives the same answer until somebody has mended it.
+    """
+
+    sentence = 'The storage cluster cannot read what it has of it.'
 
 
 class Cancelled(RawStoreError):

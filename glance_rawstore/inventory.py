@@ -28,11 +28,13 @@ class Reaped:
     :param gone: image ids of the copies that were removed
     :param in_use: image ids of those that clones or a writer still use
     :param freed: bytes that the removed copies had used
+    :param damaged: those that cannot be opened, and stay
     """
 
     gone: tuple[str, ...]
     in_use: tuple[str, ...]
     freed: int
+    damaged: tuple[raw_copy.RawCopy, ...] = ()
 
 
 def _epoch(moment: datetime.datetime) -> float:
@@ -149,13 +151,8 @@ def _described(
     pool: raw_pool.RawPool, copy: Listed
 ) -> Iterator[raw_copy.RawCopy]:
     """Read one copy, by its name if it has one; nothing when it is gone."""
-    gone = copy.deleted is not None
-    status = states.derive(
-        part=copy.part and not gone,
-        final=not copy.part and not gone,
-        trashed=gone,
-    )
-    where = {'image_id': copy.rbd_id} if gone else {'name': copy.name}
+    status, named = _status(copy), copy.deleted is None
+    where = {'name': copy.name} if named else {'image_id': copy.rbd_id}
     try:
         with (
             ceph.translated(),
@@ -164,7 +161,39 @@ def _described(
             found = _read(pool, copy, status, image)
     except exceptions.NotFound:
         return
+    except exceptions.Damaged as exc:
+        found = _damaged(pool, copy, exc)
     yield found
+
+
+def _status(copy: Listed) -> states.Status:
+    gone = copy.deleted is not None
+    return states.derive(
+        part=copy.part and not gone,
+        final=not copy.part and not gone,
+        trashed=gone,
+    )
+
+
+def _damaged(
+    pool: raw_pool.RawPool, copy: Listed, exc: exceptions.Damaged
+) -> raw_copy.RawCopy:
+    """What is known of a copy that cannot be opened."""
+    ids = {} if copy.rbd_id else directory.ids(pool.ioctx, (copy.name,))
+    rbd_id = copy.rbd_id or ids.get(copy.name, '')
+    header = directory.header(pool.ioctx, rbd_id)
+    return raw_copy.RawCopy(
+        image_id=copy.image_id,
+        pool=pool.name,
+        status=_status(copy),
+        virtual_size=header.size if header else None,
+        bytes_used=header.bytes_used if header else None,
+        children=None,
+        created=directory.created(pool.ioctx, rbd_id),
+        rbd_name=copy.name,
+        rbd_id=rbd_id,
+        damaged=exc.detail,
+    )
 
 
 def _read(
@@ -202,8 +231,8 @@ def _making(
 
 def _used(image: Any, meta: dict[str, str], pending: bool) -> int | None:
     """Bytes used: noted at the commit, counted while being written."""
-    noted = meta.get(raw_copy.META_BYTES_USED)
-    if noted is not None:
+    noted = meta.get(raw_copy.META_BYTES_USED, '')
+    if noted.isdecimal():
         return int(noted)
     return rbd_image.bytes_used(image) if pending else None
 
@@ -211,8 +240,10 @@ def _used(image: Any, meta: dict[str, str], pending: bool) -> int | None:
 def _purged(pool: raw_pool.RawPool, copy: Listed) -> bool:
     try:
         return pool.purge(copy.rbd_id)
+    except exceptions.Damaged:
+        raise
     except exceptions.CephUnavailable as exc:
-        # One that somebody deferred, say, must not keep the others.
+        # One that somebody deferred, say.
         LOG.warning('The copy %s was not reaped: %s', copy.name, exc.in_full)
         return False
 
@@ -222,19 +253,23 @@ def reap(pool: raw_pool.RawPool) -> Reaped:
 
     Costs as many operations as there are trashed copies. What is not named
     like a copy is left alone, so that ``rbd trash`` can be used for other
-    things in the pool.
+    things in the pool. One that cannot be opened does not keep the others.
+
+    :raises CephUnavailable: the cluster does not answer
     """
-    gone, in_use, freed = [], [], 0
+    gone, in_use, freed, damaged = [], [], 0, []
     for copy in trashed(pool):
-        # Most of them are in use most of the time; to see that takes half of
-        # what trying to remove them does.
-        if pool.in_use(copy.rbd_id):
-            in_use.append(copy.image_id)
-            continue
-        header = directory.header(pool.ioctx, copy.rbd_id)
-        if _purged(pool, copy):
-            gone.append(copy.image_id)
-            freed += (header.bytes_used or 0) if header else 0
-        else:
-            in_use.append(copy.image_id)
-    return Reaped(tuple(gone), tuple(in_use), freed)
+        try:
+            # As most are; to see that takes half of trying to remove them.
+            if pool.in_use(copy.rbd_id):
+                in_use.append(copy.image_id)
+                continue
+            header = directory.header(pool.ioctx, copy.rbd_id)
+            if _purged(pool, copy):
+                gone.append(copy.image_id)
+                freed += (header.bytes_used or 0) if header else 0
+            else:
+                in_use.append(copy.image_id)
+        except exceptions.Damaged as exc:
+            damaged.append(_damaged(pool, copy, exc))
+    return Reaped(tuple(gone), tuple(in_use), freed, tuple(damaged))

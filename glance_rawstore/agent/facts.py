@@ -10,6 +10,7 @@ from typing import Any
 
 from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.lifecycle.evicted import Evicted
+from glance_rawstore.lifecycle.raw_copy import RawCopy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Facts:
     :param asked: when a consumer last asked for an evicted copy
     :param used: there is an entry for it among the uses
     :param ordered: an operator has ordered a copy, whether wished for or not
+    :param damaged: None where all was read; else nothing else is known, and
+        these are the copies that cannot be opened
     """
 
     image_id: str
@@ -119,3 +122,4 @@ class Facts:
     asked: float | None = None
     used: bool = False
     ordered: bool = False
+    damaged: tuple[RawCopy, ...] | None = None

@@ -38,6 +38,8 @@ def plan(facts: Facts, policy: Policy, now: float) -> list[Action]:
 
     :param now: seconds since the epoch
     """
+    if facts.damaged is not None:
+        return []
     if facts.known:
         found = _Plan(facts, policy, now).actions()
     else:

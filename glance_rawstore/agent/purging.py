@@ -17,6 +17,7 @@ from glance_rawstore import raw_pool
 from glance_rawstore import tables
 from glance_rawstore.agent.node import Node
 from glance_rawstore.lifecycle import raw_copy
+from glance_rawstore.lifecycle.raw_copy import ADVICE
 from glance_rawstore.lifecycle.raw_copy import RawCopy
 from glance_rawstore.lifecycle.states import Status
 
@@ -110,7 +111,7 @@ class Purging:
     def stays(self) -> Iterator[Stays]:
         """What is in the pool that is not deleted, and why."""
         for copy in inventory.copies(self._pool):
-            if copy.status is Status.PENDING_DELETE:
+            if copy.damaged or copy.status is Status.PENDING_DELETE:
                 yield Stays(copy.image_id, _clones(copy))
         with ceph.translated():
             names = list(ceph.rbd.RBD().list(self._pool.ioctx))
@@ -131,6 +132,8 @@ class Purging:
 
 
 def _clones(copy: RawCopy) -> str:
+    if copy.damaged:
+        return f'cannot be opened: {copy.damaged} {ADVICE}'
     if copy.children is None:
         return 'in the trash: clones in other pools need it'
     if copy.children:

@@ -11,28 +11,22 @@ made, is in the trash, or whose image says nothing about it.
 """
 
 import collections
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
 from glance_rawstore import attempts
-from glance_rawstore import directory
 from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import handover
 from glance_rawstore import inventory
-from glance_rawstore import lease
 from glance_rawstore import orders
 from glance_rawstore import raw_pool
-from glance_rawstore import rbd_image
-from glance_rawstore import resuming
 from glance_rawstore import uses
+from glance_rawstore.agent import lying
 from glance_rawstore.agent.facts import Copy
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.facts import Image
-from glance_rawstore.agent.facts import Part
 from glance_rawstore.agent.facts import Task
-from glance_rawstore.agent.facts import Trashed
 from glance_rawstore.agent.policy import Policy
 from glance_rawstore.agent.policy import Wish
 from glance_rawstore.agent.policy import wish
@@ -41,15 +35,6 @@ from glance_rawstore.catalog import CopyTask
 from glance_rawstore.catalog import Image as CatalogImage
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle.evicted import Evicted
-
-
-@dataclasses.dataclass
-class _Found:
-    """What a listing of the raw pool has of one image."""
-
-    copy: bool = False
-    part: bool = False
-    trashed: tuple[str, ...] = ()
 
 
 class Reader:
@@ -83,14 +68,25 @@ class Reader:
 
         :raises CephUnavailable: the cluster does not answer
         """
+        try:
+            return self._one(image_id)
+        except exceptions.Damaged:
+            return self._damaged(image_id)
+
+    def _damaged(self, image_id: str) -> Facts:
+        """Facts that are not enough to do anything."""
+        found = lying.damaged(self._pool, image_id)
+        return Facts(image_id, damaged=found)
+
+    def _one(self, image_id: str) -> Facts:
         image = self._catalog.image(image_id)
         known = image is not None or self._catalog.known(image_id)
         tasks = self._catalog.copy_tasks(image_id)
         # In this order, a commit in between shows as either or as both.
-        part = self._part(image_id)
+        part = lying.part_of(self._pool, image_id)
         # The note before the copy: one that is made since is another's.
         noted = evicted.read(self._pool.ioctx, image_id)
-        copy = self._copy(image_id, noted)
+        copy = lying.copy_of(self._pool, image_id, noted)
         if copy is not None and part is not None:
             # Both names of one image: a rename that goes on, or does not.
             copy = None if part.rbd_id == copy.rbd_id else copy
@@ -103,7 +99,7 @@ class Reader:
             known=known,
             copy=copy,
             part=part,
-            trashed=tuple(map(self._trashed, mine)),
+            trashed=tuple(lying.trashed(self._pool, x) for x in mine),
             tasks=self._open(tasks),
             attempts=attempts.read(self._pool.ioctx, image_id),
             handed_over=handover.offered(self._pool.ioctx, image_id),
@@ -117,7 +113,8 @@ class Reader:
         """Facts of every image about which there may be something to do.
 
         What changes meanwhile may be seen half: read one image again before
-        anything is done to it.
+        anything is done to it. A copy that cannot be opened does not keep the
+        images after it from being read.
 
         :raises CephUnavailable: the cluster does not answer
         """
@@ -130,7 +127,7 @@ class Reader:
         for task in self._catalog.open_tasks():
             tasks[task.image_id].append(task)
         noted = evicted.read_all(self._pool.ioctx)
-        found = self._listing()
+        found = lying.listing(self._pool)
         known = attempts.read_all(self._pool.ioctx)
         offered = handover.all_offered(self._pool.ioctx)
         used = uses.read_all(self._pool.ioctx)
@@ -139,16 +136,25 @@ class Reader:
         every |= ordered.keys()
         for image_id in sorted(every):
             image = images.get(image_id) or self._catalog.image(image_id)
-            here = found.get(image_id, _Found())
+            here = found.get(image_id, lying.Found())
+            copy, part = None, None
+            try:
+                if here.copy:
+                    copy = self._copy(image, image_id, noted.get(image_id))
+                if here.part:
+                    part = lying.part_of(self._pool, image_id)
+            except exceptions.Damaged:
+                yield self._damaged(image_id)
+                continue
             yield self._facts(
                 image_id,
                 image,
                 known=image is not None or self._catalog.known(image_id),
-                copy=self._listed_copy(image, image_id, noted.get(image_id))
-                if here.copy
-                else None,
-                part=self._part(image_id) if here.part else None,
-                trashed=tuple(map(self._trashed, here.trashed)),
+                copy=copy,
+                part=part,
+                trashed=tuple(
+                    lying.trashed(self._pool, x) for x in here.trashed
+                ),
                 tasks=self._open(tasks[image_id]),
                 attempts=known.get(image_id),
                 handed_over=offered.get(image_id),
@@ -207,21 +213,7 @@ class Reader:
             if task.is_open
         )
 
-    # Ceph
-
-    def _listing(self) -> dict[str, _Found]:
-        """What is in the raw pool and named like a copy, by image."""
-        found: dict[str, _Found] = collections.defaultdict(_Found)
-        listed = inventory.listing(self._pool)
-        for copy in listed.present:
-            here = found[copy.image_id]
-            here.part = here.part or copy.part
-            here.copy = here.copy or not copy.part
-        for copy in listed.trashed:
-            found[copy.image_id].trashed += (copy.rbd_id,)
-        return found
-
-    def _listed_copy(
+    def _copy(
         self,
         image: CatalogImage | None,
         image_id: str,
@@ -233,43 +225,4 @@ class Reader:
         wished = wish(self._image(image), self._policy) != Wish.ABSENT
         if wished and noted is None:
             return Copy('')
-        return self._copy(image_id, noted) or Copy('')
-
-    def _copy(self, image_id: str, noted: Evicted | None) -> Copy | None:
-        try:
-            with self._pool.image(
-                raw_copy.name(image_id), read_only=True
-            ) as image:
-                meta = dict(image.metadata_list())
-                return Copy(
-                    str(image.id()),
-                    raw_copy.META_BY_WISH in meta,
-                    in_use=noted is not None
-                    and rbd_image.children(image) != (),
-                )
-        except exceptions.NotFound:
-            return None
-
-    def _part(self, image_id: str) -> Part | None:
-        try:
-            with self._pool.image(
-                raw_copy.part_name(image_id), read_only=True
-            ) as image:
-                rbd_id = str(image.id())
-                snapshots = rbd_image.snapshots(image)
-                meta = dict(image.metadata_list())
-        except exceptions.NotFound:
-            return None
-        return Part(
-            rbd_id,
-            leased=lease.held(self._pool.ioctx, rbd_id),
-            whole=raw_copy.SNAPSHOT in snapshots,
-            by_wish=raw_copy.META_BY_WISH in meta,
-            resumable=resuming.saved(self._pool, rbd_id) is not None,
-            untaken=None
-            if snapshots or raw_copy.META_WORKER in meta
-            else directory.created(self._pool.ioctx, rbd_id),
-        )
-
-    def _trashed(self, rbd_id: str) -> Trashed:
-        return Trashed(rbd_id, self._pool.in_use(rbd_id))
+        return lying.copy_of(self._pool, image_id, noted) or Copy('')

@@ -18,6 +18,7 @@ from glance_rawstore.agent.actions import Kind
 from glance_rawstore.agent.facts import Facts
 from glance_rawstore.agent.node import Node
 from glance_rawstore.agent.reading import Reader
+from glance_rawstore.lifecycle.raw_copy import RawCopy
 
 LOG = logging.getLogger(__name__)
 
@@ -35,19 +36,22 @@ def log(action: Action) -> None:
 class Queue:
     """Counts the copies that could be made now and wait for a worker.
 
-    And notes those of images that Glance does not know.
+    And notes those of images that Glance does not know, and damaged ones.
 
     :ivar length: how many of them were seen
     :ivar strangers: ids of images that Glance does not know, not even as
         deleted, and that have a copy
+    :ivar damaged: copies that cannot be opened, but for trashed ones
     """
 
     def __init__(self) -> None:
         self.length = 0
         self.strangers: list[str] = []
+        self.damaged: list[RawCopy] = []
 
     def see(self, facts: Facts, actions: Sequence[Action]) -> None:
         """Look at what is known of an image, and is to be done about it."""
+        self.damaged += facts.damaged or ()
         if not facts.known and (facts.copy or facts.part):
             self.strangers.append(facts.image_id)
         if facts.part is not None and facts.part.leased:
@@ -99,19 +103,27 @@ def reconcile(
 
     Then evict copies, if the budget is used beyond its high watermark.
     Every image is read again before anything is done to it. An error with
-    one does not keep the others.
+    one does not keep the others; nor does a copy that cannot be opened, whose
+    image is left as it is.
 
     :param told: called with each action before it is done
     :param seen: called with all that is read, and what is planned
     :returns: ids of the images whose copies are to be made, in no order, so
-        that several nodes begin at different ones; how many images failed
+        that several nodes begin at different ones; how many images failed,
+        those left as they are included
     :raises CephUnavailable: the cluster does not answer
     """
     wanted: list[str] = []
     failed = 0
+
+    def look(facts: Facts, actions: Sequence[Action]) -> None:
+        nonlocal failed
+        failed += facts.damaged is not None
+        seen(facts, actions)
+
     with raw_pool.RawPool.open(node.store.rbd) as pool:
         actor = node.actor(pool, told)
-        for actions in planned(node, pool, seen):
+        for actions in planned(node, pool, look):
             image_id = actions[0].image_id
             if {action.kind for action in actions} == {Kind.CONVERT}:
                 wanted.append(image_id)

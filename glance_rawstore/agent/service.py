@@ -22,6 +22,7 @@ from glance_rawstore import stores
 from glance_rawstore.agent import leftovers
 from glance_rawstore.agent import passes
 from glance_rawstore.agent import reconciling
+from glance_rawstore.agent.alarms import Alarms
 from glance_rawstore.agent.converting import Conversions
 from glance_rawstore.agent.exporting import Endpoint
 from glance_rawstore.agent.helping import Helpers
@@ -107,6 +108,7 @@ class Reaper(_Loop):
         super().__init__(worker_id, figures)
         self._store = store
         self._interval = interval
+        self._alarms = Alarms()
 
     def interval(self) -> float:
         """``reap_interval``."""
@@ -118,6 +120,7 @@ class Reaper(_Loop):
             reaped = inventory.reap(pool)
         for image_id in reaped.gone:
             LOG.info('Image %s: its deleted copy is gone', image_id)
+        self._alarms.tell(reaped.damaged)
 
 
 class Reconciler(_Loop):
@@ -143,6 +146,7 @@ class Reconciler(_Loop):
         self._helpers: Helpers | None = None
         self._listener: Listener | None = None
         self._strangers: list[str] = []
+        self._alarms = Alarms()
 
     def interval(self) -> float:
         """``reconcile_interval``; shorter until the start has succeeded."""
@@ -162,6 +166,7 @@ class Reconciler(_Loop):
         if waiting.strangers and waiting.strangers != self._strangers:
             LOG.warning('%s', reconciling.strange(waiting.strangers))
         self._strangers = waiting.strangers
+        self._alarms.tell(waiting.damaged)
         took = progress.duration(time.monotonic() - started)
         if wanted or failed:
             LOG.info(

@@ -61,12 +61,14 @@ class Condition:
     :param unreaped: of each trashed copy that nothing uses: how long
     :param space: bytes stored in the pool, and that it can hold; None where
         Ceph does not tell
+    :param damaged: images of trashed copies that cannot be opened
     """
 
     sight: Sight | None
     rights: Mapping[str, bool]
     unreaped: tuple[float, ...]
     space: tuple[int, int] | None = None
+    damaged: tuple[str, ...] = ()
 
 
 def duration(seconds: float) -> str:
@@ -83,7 +85,7 @@ def judge(seen: Condition, limits: Limits, now: float) -> list[Finding]:
     :param now: seconds since the epoch
     """
     found = [*_rights(seen.rights), *_unreaped(seen.unreaped, limits)]
-    found += _space(seen.space)
+    found += [*_damaged(seen.damaged), *_space(seen.space)]
     if seen.sight is not None:
         found += _agents(seen.sight, limits)
         found += _pending(seen.sight, limits, now)
@@ -150,6 +152,16 @@ def _pending(sight: Sight, limits: Limits, now: float) -> Iterator[Finding]:
 
 def _unreaped(ages: tuple[float, ...], limits: Limits) -> Iterator[Finding]:
     yield from _stuck(ages, limits, 'deleted, unused and not reaped')
+
+
+def _damaged(image_ids: tuple[str, ...]) -> Iterator[Finding]:
+    count = len(image_ids)
+    if count:
+        copies = '1 copy' if count == 1 else f'{count} copies'
+        named = wording.some(image_ids, _NAMED)
+        yield Finding(
+            Level.WARNING, f'{copies} in the trash cannot be opened: {named}'
+        )
 
 
 def _stuck(

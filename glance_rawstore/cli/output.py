@@ -45,6 +45,8 @@ def size(count: int | None) -> str:
 
 def age(copy: raw_copy.RawCopy) -> str:
     """How old a copy is, for people."""
+    if copy.created is None:
+        return '-'
     return str(humanize.naturaldelta(time.time() - copy.created))
 
 
@@ -61,19 +63,22 @@ def figures(copy: raw_copy.RawCopy) -> tuple[str, ...]:
 def as_dict(copy: raw_copy.RawCopy) -> dict[str, Any]:
     """A copy for a program; the names carry the units."""
     children = copy.children
-    making = copy.making
+    created, making = copy.created, copy.making
     return {
         'image_id': copy.image_id,
         'status': str(copy.status),
         'virtual_size_bytes': copy.virtual_size,
         'bytes_used': copy.bytes_used,
         'children': None if children is None else list(children),
-        'age_seconds': round(time.time() - copy.created),
+        'age_seconds': None
+        if created is None
+        else round(time.time() - created),
         'pool': copy.pool,
         'rbd_image': copy.rbd_name,
         'rbd_id': copy.rbd_id,
         'source_format': copy.source_format,
         'making': None if making is None else dataclasses.asdict(making),
+        'damaged': copy.damaged or None,
     }
 
 

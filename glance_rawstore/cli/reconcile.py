@@ -45,11 +45,14 @@ def _tell(actions: list[Action], form: str) -> None:
         print('nothing to do')
 
 
-def _tell_strange(image_ids: list[str]) -> None:
+def _tell_left(found: Any) -> None:
+    """Tell what is left as it is: of images not known, and damaged copies."""
     from glance_rawstore.agent import reconciling
 
-    if image_ids:
-        print(reconciling.strange(image_ids), file=sys.stderr)
+    if found.strangers:
+        print(reconciling.strange(found.strangers), file=sys.stderr)
+    for copy in found.damaged:
+        print(copy.alarm, file=sys.stderr)
 
 
 def run(args: argparse.Namespace, store: stores.Store) -> int:
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace, store: stores.Store) -> int:
     with raw_pool.RawPool.open(store.rbd) as pool:
         plans = list(reconciling.planned(node, pool, found.see))
         plans.append(reconciling.evictions(node, pool))
-    _tell_strange(found.strangers)
+    _tell_left(found)
     _tell([action for actions in plans for action in actions], args.format)
     return 0
 
@@ -90,7 +93,7 @@ class _Pass:
         wanted, self._failed = reconciling.reconcile(
             self._node, self._told, found.see
         )
-        _tell_strange(found.strangers)
+        _tell_left(found)
         conversions = Conversions(self._node, self._told, self._ended)
         try:
             conversions.offer(wanted)

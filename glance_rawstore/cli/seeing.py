@@ -44,7 +44,8 @@ def look(
         if not may[rights.READ]:
             return Condition(None, may, ())
         seen = collector.look(pool)
-        return Condition(seen, may, _unreaped(pool, seen), _space(pool))
+        unreaped, damaged = _unreaped(pool, seen)
+        return Condition(seen, may, unreaped, _space(pool), damaged)
 
 
 def _space(pool: raw_pool.RawPool) -> tuple[int, int] | None:
@@ -65,12 +66,20 @@ def _reads(store: stores.Store, timeout: int) -> bool:
         return False
 
 
-def _unreaped(pool: raw_pool.RawPool, seen: Sight) -> tuple[float, ...]:
-    """For how long each trashed copy is there that nothing uses."""
+def _unreaped(
+    pool: raw_pool.RawPool, seen: Sight
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """For how long each trashed copy is there that nothing uses.
+
+    :returns: that, and the images of those that cannot be opened
+    """
     oldest = sorted(seen.trashed, key=lambda copy: copy.deleted)
     now = time.time()
-    return tuple(
-        now - copy.deleted
-        for copy in oldest[:LOOKED_AT]
-        if not pool.in_use(copy.rbd_id)
-    )
+    unreaped, damaged = [], []
+    for copy in oldest[:LOOKED_AT]:
+        try:
+            if not pool.in_use(copy.rbd_id):
+                unreaped.append(now - copy.deleted)
+        except exceptions.Damaged:
+            damaged.append(copy.image_id)
+    return tuple(unreaped), tuple(damaged)

@@ -34,6 +34,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
+    if copy.damaged:
+        return _damaged_rows(copy)
     children = copy.children
     unseen = ['some, in pools that this cephx user may not read']
     clones = unseen if children is None else list(children)
@@ -45,9 +47,23 @@ def _rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
         ('used', output.size(copy.bytes_used)),
         ('age', output.age(copy)),
         ('made from', copy.source_format or '-'),
-        ('rbd image', f'{copy.pool}/{copy.rbd_name} (id {copy.rbd_id})'),
+        ('rbd image', _rbd_image(copy)),
         ('clones', ', '.join(clones) or 'none'),
     ]
+
+
+def _damaged_rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
+    return [
+        ('image', copy.image_id),
+        ('status', str(copy.status)),
+        ('rbd image', _rbd_image(copy)),
+        ('damaged', copy.damaged),
+        ('what to do', raw_copy.ADVICE),
+    ]
+
+
+def _rbd_image(copy: raw_copy.RawCopy) -> str:
+    return f'{copy.pool}/{copy.rbd_name} (id {copy.rbd_id})'
 
 
 def _making_rows(making: raw_copy.Making) -> list[tuple[str, str]]:

@@ -85,7 +85,7 @@ def budget_text(budget: Budget) -> str:
 
 def _rows(seen: Seen) -> list[tuple[str, ...]]:
     ordered = sorted(
-        seen.copies, key=lambda c: (_ORDER.index(c.status), c.created)
+        seen.copies, key=lambda c: (_ORDER.index(c.status), c.created or 0)
     )
     return [_row(copy) for copy in ordered]
 

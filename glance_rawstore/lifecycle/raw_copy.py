@@ -42,6 +42,11 @@ META_WORKER = META_PREFIX + 'worker'
 #: When it became active, in seconds since the epoch.
 META_COMMITTED = META_PREFIX + 'committed'
 
+#: What to do about a copy that cannot be opened.
+ADVICE = (
+    'See "A copy cannot be opened" under "When you are paged" in the manual.'
+)
+
 _NAME = re.compile(
     r'(?P<image_id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'
     r'_raw(?P<part>\.part)?'
@@ -144,22 +149,35 @@ class RawCopy:
     Sizes are in bytes; ``created`` is in seconds since the epoch;
     ``bytes_used`` is None where it is not known; ``children`` is None where
     there are some that may not be seen; ``making`` is None unless it is
-    pending.
+    pending. Of one that is ``damaged``, so that it cannot be opened, neither
+    size nor children nor age are known; that says why.
     """
 
     image_id: str
     pool: str
     status: states.Status
-    virtual_size: int
+    virtual_size: int | None
     bytes_used: int | None
     children: tuple[str, ...] | None
-    created: float
+    created: float | None
     rbd_name: str
     rbd_id: str
     source_format: str | None = None
     making: Making | None = None
+    damaged: str = ''
 
     @property
     def clones(self) -> str:
         """How many there are, for people."""
+        if self.damaged:
+            return '?'
         return 'some' if self.children is None else str(len(self.children))
+
+    @property
+    def alarm(self) -> str:
+        """What an operator is told of one that is damaged."""
+        return (
+            f'The raw copy of image {self.image_id} is left as it is, since '
+            f'{self.pool}/{self.rbd_name} (id {self.rbd_id}) cannot be '
+            f'opened: {self.damaged} {ADVICE}'
+        )

@@ -156,6 +156,48 @@ class InventoryContract:
 
         assert len(world.trash()) == 1
 
+    def test_one_that_cannot_be_opened_does_not_keep_others_from_going(
+        self, world, consumer
+    ):
+        damaged, free = (world.copy() for _ in range(2))
+        for image_id, _ in (damaged, free):
+            consumer.clone(image_id, image_id)
+            world.pool.delete(image_id)
+        for image_id, _ in (damaged, free):
+            consumer.remove(image_id)
+        world.damage(damaged[1])
+
+        reaped = inventory.reap(world.other_node())
+
+        assert reaped.gone == (free[0],)
+        assert reaped.in_use == ()
+        (left,) = reaped.damaged
+        assert (left.image_id, left.rbd_id) == damaged
+        assert left.damaged
+        assert left.rbd_id in left.alarm
+        assert world.trash() == [damaged[1]]
+
+    def test_what_cannot_be_opened_is_listed_with_what_is_known(self, world):
+        active, part = world.copy(), world.begin()
+        for _, rbd_id in (active, part):
+            world.damage(rbd_id)
+        whole, _ = world.copy()
+
+        node = world.other_node()
+        found = {copy.image_id: copy for copy in inventory.copies(node)}
+
+        assert len(found) == 3
+        assert not found[whole].damaged
+        assert found[active[0]].status is Status.ACTIVE
+        assert found[part[0]].status is Status.PENDING
+        for image_id, rbd_id in (active, part):
+            (same,) = inventory.of_image(node, image_id)
+            assert same == found[image_id]
+            assert same.damaged
+            assert same.rbd_id == rbd_id
+            assert same.virtual_size == SIZE
+            assert same.children is None
+
     def test_a_copy_that_goes_while_it_is_listed_is_left_out(self, world):
         for _ in range(2):
             world.copy()

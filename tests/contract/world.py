@@ -69,6 +69,10 @@ class World(abc.ABC):
         """Limit the raw pool to so many bytes; 0 for no quota."""
 
     @abc.abstractmethod
+    def damage(self, rbd_id: str) -> None:
+        """Make the header of an image one that nobody can read."""
+
+    @abc.abstractmethod
     def away(self) -> contextlib.AbstractContextManager[RawPool]:
         """The pool of a node that waits little, while nothing answers."""
 

@@ -13,6 +13,7 @@ from typing import Any
 _RBD_ERRORS = {
     errno.EPERM: 'PermissionError',
     errno.ENOENT: 'ImageNotFound',
+    errno.EIO: 'IOError',
     errno.EBUSY: 'ImageBusy',
     errno.EEXIST: 'ImageExists',
     errno.EINVAL: 'InvalidArgument',

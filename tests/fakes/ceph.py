@@ -59,7 +59,10 @@ class Lock:
 
 @dataclasses.dataclass
 class Image:
-    """An RBD image; its data is the list of all writes in their order."""
+    """An RBD image; its data is the list of all writes in their order.
+
+    :ivar damaged: its header cannot be decoded
+    """
 
     number: str
     name: str
@@ -74,6 +77,7 @@ class Image:
     meta: dict[str, str] = dataclasses.field(default_factory=dict)
     watches: list[Watch] = dataclasses.field(default_factory=list)
     locks: dict[str, Lock] = dataclasses.field(default_factory=dict)
+    damaged: bool = False
 
 
 @dataclasses.dataclass

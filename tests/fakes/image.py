@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.fakes import ceph
+from tests.fakes.operations import check_readable
 from tests.fakes.operations import error
 from tests.fakes.operations import grow
 from tests.fakes.operations import operation
@@ -29,6 +30,7 @@ class Image(Snapshots):
     ) -> None:
         self.ioctx = ioctx
         self._image = self._find(name, image_id)
+        check_readable(self._image)
         self._snapshot = self._named(snapshot) if snapshot else None
         self._read_only = read_only or snapshot is not None
         self._watch = None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.fakes import bindings
+from tests.fakes import ceph
 
 error = bindings.rbd_error
 
@@ -25,6 +26,11 @@ def operation(method: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return wrapper
+
+
+def check_readable(image: ceph.Image) -> None:
+    if image.damaged:
+        raise error(errno.EIO, f'error opening {image.name}')
 
 
 def grow(ioctx: Any) -> None:

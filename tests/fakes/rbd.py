@@ -8,6 +8,7 @@ from typing import Any
 from tests.fakes import bindings
 from tests.fakes import ceph
 from tests.fakes.image import Image
+from tests.fakes.operations import check_readable
 from tests.fakes.operations import error
 from tests.fakes.operations import grow
 from tests.fakes.operations import operation
@@ -22,11 +23,13 @@ def _take(ioctx: Any, name: str) -> ceph.Image:
     """Take an image's name away."""
     if name not in ioctx.pool.images:
         raise error(errno.ENOENT, name)
+    check_readable(ioctx.pool.images[name])
     image: ceph.Image = ioctx.pool.images.pop(name)
     return image
 
 
 def _check_unused(ioctx: Any, image: ceph.Image) -> None:
+    check_readable(image)
     if ioctx.cluster.watches(image):
         raise error(errno.EBUSY, f'{image.name} has watchers')
     if image.snapshots:

@@ -84,6 +84,11 @@ class FakeWorld(World):
     def set_quota(self, size: int) -> None:
         self.cluster.pools[RAW_POOL].quota = size
 
+    def damage(self, rbd_id: str) -> None:
+        for image in self.cluster.pools[RAW_POOL].every_image():
+            if image.number == rbd_id:
+                image.damaged = True
+
     @contextlib.contextmanager
     def away(self) -> Iterator[RawPool]:
         self.cluster.away = True

@@ -149,6 +149,11 @@ class RealWorld(World):
             return True
         return False
 
+    def damage(self, rbd_id: str) -> None:
+        with rados.WriteOpCtx() as operation:
+            self.pool.ioctx.set_omap(operation, ('features',), (b'?',))
+            self.pool.ioctx.operate_write_op(operation, f'rbd_header.{rbd_id}')
+
     @contextlib.contextmanager
     def away(self) -> Iterator[RawPool]:
         with contextlib.ExitStack() as stack:

@@ -184,6 +184,40 @@ def test_what_is_being_created_keeps_its_name(world: RealWorld) -> None:
     assert world.names() == [name]
 
 
+@pytest.mark.parametrize('deleted', [True, False])
+def test_what_cannot_be_opened_goes_once_its_header_is_removed(
+    world: RealWorld, deleted: bool
+) -> None:
+    """As the manual tells operators, who do this with ``rados``.
+
+    Until then librbd opens it in no way, and neither moves nor removes it.
+    """
+    image_id, rbd_id = world.copy()
+    name, ioctx = raw_copy.name(image_id), world.pool.ioctx
+    if deleted:
+        rbd.RBD().trash_move(ioctx, name, 0)
+    world.damage(rbd_id)
+    node = world.other_node()
+    with pytest.raises(rbd.IOError):
+        rbd.Image(node.ioctx, image_id=rbd_id, read_only=True)
+    remove = rbd.RBD().trash_remove if deleted else rbd.RBD().trash_move
+    with pytest.raises(rbd.IOError):
+        remove(node.ioctx, rbd_id if deleted else name)
+    (left,) = inventory.of_image(node, image_id)
+    assert left.rbd_id == rbd_id
+
+    ioctx.remove_object(f'rbd_header.{rbd_id}')
+    if deleted:
+        assert inventory.reap(node).gone == (image_id,)
+    else:
+        rbd.RBD().remove(node.ioctx, name)
+
+    assert world.names() == world.trash() == []
+    kept = {f'rbd_data.{rbd_id}', f'rbd_object_map.{rbd_id}'}
+    assert {o.rpartition('.')[0] for o in objects(world)} == kept
+    world.copy(image_id)
+
+
 def objects(world: RealWorld) -> list[str]:
     kept = {'rbd_directory', 'rbd_info', 'rbd_trash', 'rbd_children'}
     kept.add(evicted.OBJECT)  # a trace of what has gone

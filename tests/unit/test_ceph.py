@@ -21,6 +21,7 @@ from tests.fakes import bindings
         (errno.EBUSY, exceptions.CephUnavailable),
         (errno.EEXIST, exceptions.CephUnavailable),
         (errno.EINVAL, exceptions.CephUnavailable),
+        (errno.EIO, exceptions.Damaged),
         (errno.ESHUTDOWN, exceptions.Blocklisted),
     ],
 )
@@ -247,3 +248,9 @@ def test_missing_bindings_say_what_to_install(monkeypatch):
         pass
     with pytest.raises(exceptions.BadSetup):
         ceph.fsid(settings)
+
+
+def test_text_that_is_none_is_told_as_damage():
+    """The bindings decode names and image-meta."""
+    with pytest.raises(exceptions.Damaged), ceph.translated():
+        b'\xff'.decode()

@@ -60,3 +60,15 @@ def test_meta_of_an_image_that_is_gone_leaves_no_header(world):
 
     with pytest.raises(ceph.rados.ObjectNotFound):
         world.pool.ioctx.stat(f'rbd_header.{rbd_id}')
+
+
+def test_a_header_that_cannot_be_read_is_none_and_stays(world):
+    """It may be that of an image which somebody will mend."""
+    ioctx = world.pool.ioctx
+    for key in ('size', 'create_timestamp'):
+        ceph.write_omap(ioctx, 'rbd_header.f00', key, b'?')
+
+    assert directory.header(ioctx, 'f00') is None
+    assert directory.created(ioctx, 'f00') is None
+    assert directory.remove_stray(ioctx, 'f00') is False
+    ioctx.stat('rbd_header.f00')

@@ -448,3 +448,12 @@ def test_a_trash_that_somebody_else_uses_is_left_alone(cache):
     assert len(cache.world.trash()) == 1
     with contextlib.suppress(exceptions.RawStoreError):
         assert cache.budget().taken == 5 * ONE
+
+
+def test_one_that_cannot_be_opened_does_not_keep_others_from_going(cache):
+    broken, *others = cache.add(9)
+    cache.world.damage(cache.pool.rbd_id(raw_copy.name(broken)))
+
+    cache.evictor().relieve()
+
+    assert {image_id for image_id, _ in cache.told} == set(others[:4])

@@ -86,3 +86,21 @@ def test_a_cluster_that_does_not_answer_ends_with_1_and_one_line(
     )
     assert err.count('\n') == 1
     assert 'error connecting' in err, "Ceph's own words"
+
+
+def test_what_cannot_be_opened_is_listed_too(world, command):
+    broken, rbd_id = world.copy()
+    other, _ = world.copy()
+    world.damage(rbd_id)
+
+    status, out, _ = command('list')
+
+    assert status == 0
+    lines = {line.split()[0]: line.split() for line in out.splitlines()}
+    assert lines[broken][1:3] == ['active', '64.0']
+    assert '?' in lines[broken]
+    assert '?' not in lines[other]
+    found = json.loads(command('list', '--format=json')[1])
+    told = {copy['image_id']: copy['damaged'] for copy in found}
+    assert told[other] is None
+    assert 'error opening' in told[broken]

@@ -94,6 +94,7 @@ def test_a_copy_for_programs_has_units_in_its_names():
         'rbd_id': 'abc123',
         'source_format': 'qcow2',
         'making': None,
+        'damaged': None,
     }
 
 

@@ -153,3 +153,14 @@ def test_a_store_that_is_not_configured_is_told(on_node):
 
     assert status == 4
     assert 'raw' in err
+
+
+def test_what_cannot_be_opened_stays_and_is_told(world, purge):
+    image_id, rbd_id = world.copy()
+    world.damage(rbd_id)
+
+    status, out, _ = purge('--yes')
+
+    assert status == 1
+    assert f'stays             {image_id}  cannot be opened' in out
+    assert world.names() == [f'{image_id}_raw']

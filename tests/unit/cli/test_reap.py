@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from glance_rawstore import ceph
 from tests.contract.world import DATA
 from tests.contract.world import volumes
 
@@ -43,6 +44,7 @@ def test_a_program_is_told_in_bytes(command, trashed):
     assert json.loads(out) == {
         'removed': [free],
         'in_use': [used],
+        'damaged': [],
         'freed_bytes': len(DATA),
     }
 
@@ -129,3 +131,28 @@ def test_a_cluster_that_is_away_for_a_while_does_not_end_the_watch(
 
     assert len(found.seconds) == 4
     assert status == 130
+
+
+def test_one_that_cannot_be_opened_is_told_and_ends_it_with_1(
+    world, command, trashed
+):
+    used, free = trashed
+    (rbd_id,) = (
+        entry['id']
+        for entry in ceph.rbd.RBD().trash_list(world.pool.ioctx)
+        if entry['name'].startswith(used)
+    )
+    world.damage(rbd_id)
+
+    status, out, _ = command('reap')
+
+    assert status == 1
+    removed, damaged, summary = out.splitlines()
+    assert removed == f'removed  {free}'
+    assert damaged.startswith(f'damaged  {used}  ')
+    assert f'(id {rbd_id}) cannot be opened' in damaged
+    assert summary.endswith(', 0 still in use, 1 cannot be opened')
+    status, out, _ = command('reap', '--format=json')
+    assert status == 1
+    (told,) = json.loads(out)['damaged']
+    assert (told['image_id'], told['rbd_id']) == (used, rbd_id)

@@ -89,3 +89,15 @@ def test_copies_of_images_that_glance_does_not_know_are_told(
     assert stranger in err
     assert ID not in err
     assert len(world.names()) == 2
+
+
+def test_what_cannot_be_opened_is_told_and_the_rest_is_done(reconcile, work):
+    image_id, rbd_id = work.world.begin()
+    work.world.damage(rbd_id)
+
+    status, out, err = reconcile()
+
+    assert status == 1
+    assert out == f'copy made         {ID}  it was wanted\n'
+    assert image_id in err
+    assert f'(id {rbd_id}) cannot be opened' in err

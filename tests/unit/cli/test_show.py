@@ -190,3 +190,17 @@ def test_what_is_no_id_is_told_from_an_image_without_a_copy(command):
 
     assert status == 3
     assert err == "glance-rawstore: 'server' is not the id of an image.\n"
+
+
+def test_of_one_that_cannot_be_opened_it_is_said_what_to_do(world, command):
+    image_id, rbd_id = world.copy()
+    world.damage(rbd_id)
+
+    status, out, _ = command('show', image_id)
+
+    assert status == 0
+    rows = dict(line.split('  ', 1) for line in out.splitlines())
+    shown = {key.strip(): value.strip() for key, value in rows.items()}
+    assert shown['rbd image'] == f'images_raw/{image_id}_raw (id {rbd_id})'
+    assert 'error opening' in shown['damaged']
+    assert 'When you are paged' in shown['what to do']

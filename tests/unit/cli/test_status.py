@@ -230,3 +230,16 @@ def test_nothing_is_left_by_looking(world, status):
 
     assert world.cluster.pools['images_raw'].strays == before
     assert world.cluster.blocklist == set()
+
+
+@pytest.mark.usefixtures('agent')
+def test_what_cannot_be_opened_in_the_trash_is_a_warning(world, status):
+    image_id, rbd_id = world.copy()
+    with world.pool.image(f'{image_id}_raw'):  # so that it waits there
+        world.pool.delete(image_id)
+    world.damage(rbd_id)
+
+    code, out, _ = status('--check')
+
+    assert code == 1
+    assert f'1 copy in the trash cannot be opened: {image_id}' in out

@@ -13,6 +13,7 @@ from tests.contract.world import SIZE
 from tests.contract.world import volumes
 from tests.unit import headers
 from tests.unit.tasks.conftest import ID
+from tests.unit.tasks.conftest import ORIGINAL
 
 
 class Comparer:
@@ -188,3 +189,16 @@ def test_ceph_being_away_is_told(on_node, comparer, world):
 
     assert status == 1
     assert 'The storage cluster did not answer or refused.' in out
+
+
+def test_one_that_cannot_be_opened_does_not_keep_the_others(work, on_node):
+    work.run()
+    image_id, rbd_id = work.world.copy()
+    work.catalog.add(image_id, ORIGINAL)
+    work.world.damage(rbd_id)
+
+    status, out, _ = on_node('verify', '--all')
+
+    assert status == 1
+    assert f'failed            {image_id}  The storage cluster cannot' in out
+    assert f'identical         {ID}' in out

@@ -84,7 +84,12 @@ def planned(
     """
     reader = Reader(node.catalog, pool, node.policy)
     for facts in reader.all():
-        actions = plan.plan(facts, node.policy, time.time())
+        try:
+            actions = plan.plan(facts, node.policy, time.time())
+        except Exception:
+            # What nothing of ours or Glance's has written, in the database.
+            LOG.exception('Image %s is left as it is', facts.image_id)
+            facts, actions = Facts(facts.image_id, damaged=()), []
         seen(facts, actions)
         if actions:
             yield actions

@@ -79,3 +79,22 @@ def test_one_that_is_mended_meanwhile_is_left_for_the_next_pass(
     assert reconciling.reconcile(node) == ([ID], 1)
 
     assert list(work.world.names()) == [f'{image_id}_raw.part']
+
+
+def test_a_row_that_nobody_can_read_does_not_keep_other_images(
+    work, node, caplog
+):
+    """Nor one that somebody has changed in the database."""
+    image_id = '00000000-0000-4000-8000-000000000000'
+    work.world.copy(image_id)
+    work.catalog.add(image_id, ORIGINAL)
+    row = work.catalog.row(work.world.pool.url(image_id), 'raw')
+    rows = (
+        *work.catalog.images[image_id].locations,
+        {**row, 'metadata': None},
+    )
+    work.catalog.change(image_id, locations=rows)
+
+    assert reconciling.reconcile(node) == ([ID], 1)
+
+    assert f'Image {image_id} is left as it is' in caplog.text

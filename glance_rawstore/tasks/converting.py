@@ -2,7 +2,8 @@
 """The steps in which the copy is made; each with its undo beside it.
 
 Undo runs in the reverse order of doing, accepts "already gone", and goes on
-trying while Ceph is away, so that nothing is left behind.
+trying while Ceph or the database is away, so that nothing is left behind; of a
+process that ends, an agent puts right what is.
 """
 
 import contextlib
@@ -26,10 +27,10 @@ from glance_rawstore.tasks import originals
 from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
+from glance_rawstore.tasks.insisting import insist
 from glance_rawstore.tasks.job import Job
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import give_up_head_start
-from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import patience
 from glance_rawstore.tasks.step import reason
 
@@ -72,7 +73,7 @@ class Reserve(Step):
         if self.job.hands_over(reason(flow_failures)):
             result.release()
             return
-        insist(lambda: result.discard(patience(self.job)))
+        insist(self.job, lambda: result.discard(patience(self.job)))
         result.release()
 
 
@@ -119,7 +120,7 @@ class Inspect(Step):
         if not isinstance(result, failure.Failure):
             original, _verdict = result
             readers = original.readers
-        insist(lambda: originals.repair(self.job, image, readers))
+        insist(self.job, lambda: originals.repair(self.job, image, readers))
 
 
 class Measure(Step):
@@ -265,4 +266,4 @@ class Commit(Step):
             return  # only its location is left to be set
         if not isinstance(result, failure.Failure):
             pool, image_id = part.pool, part.image_id
-            insist(lambda: pool.delete_one(image_id, part.rbd_id))
+            insist(self.job, lambda: pool.delete_one(image_id, part.rbd_id))

@@ -12,15 +12,16 @@ from glance_rawstore import exceptions
 from glance_rawstore import formats
 from glance_rawstore import handover
 from glance_rawstore import orders
+from glance_rawstore import periodic
 from glance_rawstore import slots
 from glance_rawstore import wishes
 from glance_rawstore.catalog import Image
 from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
+from glance_rawstore.tasks.insisting import insist
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import give_up_head_start
-from glance_rawstore.tasks.step import insist
 from glance_rawstore.tasks.step import reason
 
 LOG = logging.getLogger(__name__)
@@ -84,15 +85,16 @@ class OpenTask(Step):
             LOG.debug('Image %s: %s', image.image_id, exc)
         trying.made_none(self.job, image, why)
         if self.job.hands_over(why):
-            insist(lambda: self._hand_over(result))
+            insist(self.job, lambda: self._hand_over(result))
         elif not self._is_of_another(why):
-            insist(lambda: self._close(result, why))
+            insist(self.job, lambda: self._close(result, why))
         outcome.ended(self.job, result, why)
 
     def _hand_over(self, task_id: str) -> None:
-        self.job.catalog.report(
-            task_id, 'Waiting for another worker to go on.'
-        )
+        # Said before, so that nothing of the other's is overwritten; it may
+        # go on though the database is away and this is not said.
+        text = 'Waiting for another worker to go on.'
+        periodic.attempt(lambda: self.job.catalog.report(task_id, text))
         handover.offer(self.job.raw_pool.ioctx, self.job.image_id, task_id)
 
     def _is_of_another(self, why: Exception) -> bool:

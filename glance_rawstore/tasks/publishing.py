@@ -15,10 +15,10 @@ from glance_rawstore.part import Part
 from glance_rawstore.tasks import outcome
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks import trying
+from glance_rawstore.tasks.insisting import insist
+from glance_rawstore.tasks.insisting import persist
 from glance_rawstore.tasks.step import POLL
 from glance_rawstore.tasks.step import Step
-from glance_rawstore.tasks.step import insist
-from glance_rawstore.tasks.step import persist
 from glance_rawstore.tasks.step import put_location
 from glance_rawstore.tasks.step import reason
 
@@ -63,7 +63,7 @@ class ReserveLocation(Step):
         if isinstance(why, exceptions.LeaseLost) or self.job.hands_over(why):
             return
         if not isinstance(result, failure.Failure):
-            insist(lambda: self._remove(part, result))
+            insist(self.job, lambda: self._remove(part, result))
 
     def _remove(self, part: Part, url: str) -> None:
         # A worker that hung may have failed for any reason.
@@ -134,6 +134,7 @@ class CloseTask(Step):
             text += f', resumed at {part.resumed_at:.0%}'
         # The copy is there, and maybe cloned: an error here undoes nothing.
         insist(
-            lambda: self.job.catalog.succeed_task(task_id, result, f'{text}.')
+            self.job,
+            lambda: self.job.catalog.succeed_task(task_id, result, f'{text}.'),
         )
         outcome.made(self.job, task_id, result, part.resumed_at)

@@ -6,9 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import tenacity
 from taskflow import task
 from taskflow.types import failure
 
@@ -18,6 +16,7 @@ from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
 from glance_rawstore.tasks import progress
+from glance_rawstore.tasks.insisting import insist
 from glance_rawstore.tasks.job import Job
 
 LOG = logging.getLogger(__name__)
@@ -35,47 +34,8 @@ _LONGEST = 2.0
 #: Seconds between two messages of a task that waits, and until the first.
 ALIVE = 10.0
 FIRST = 2.0
-#: Seconds for which it is gone on trying while Ceph is away.
-_INSIST_FOR = 3600.0
 #: Seconds after which Ceph drops the watch of a dead client, and some more.
 WATCH_TIMEOUT = 45.0
-#: Errors of ours, which trying again does not mend.
-_MISTAKES = (AttributeError, KeyError, TypeError, ValueError)
-#: What else it does not mend: over another connection it may be another's.
-_HOPELESS = (*_MISTAKES, exceptions.Blocklisted)
-
-
-def persist(
-    action: Callable[[], Any],
-    sleep: Callable[[float], None] = tenacity.nap.sleep,
-) -> None:
-    """Do something, again and again while Ceph or the database is away.
-
-    :param sleep: for so many seconds; ends the trying by raising
-    :raises Exception: it is away for too long, or trying again mends nothing
-    """
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_not_exception_type(_HOPELESS),
-        wait=tenacity.wait_exponential(max=30),
-        stop=tenacity.stop_after_delay(_INSIST_FOR),
-        sleep=sleep,
-        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
-        reraise=True,
-    )
-    retrying(action)
-
-
-def insist(action: Callable[[], Any]) -> None:
-    """The same, of what undoes something.
-
-    Never raises: taskflow undoes no earlier step when one undo raises.
-    """
-    try:
-        persist(action)
-    except exceptions.Blocklisted as exc:
-        LOG.warning('What a conversion leaves is for others: %s', exc.detail)
-    except Exception:
-        LOG.exception('A step of a conversion could not be finished')
 
 
 def patience(job: Job) -> float:
@@ -93,7 +53,7 @@ def give_up_head_start(job: Job) -> None:
     """
     head_start, job.head_start = job.head_start, None
     if head_start is not None:
-        insist(lambda: head_start.abandon(patience(job)))
+        insist(job, lambda: head_start.abandon(patience(job)))
         job.renew()
 
 

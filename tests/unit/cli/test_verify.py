@@ -191,8 +191,8 @@ def test_ceph_being_away_is_told(on_node, comparer, world):
     assert 'The storage cluster did not answer or refused.' in out
 
 
+@pytest.mark.usefixtures('comparer')
 def test_one_that_cannot_be_opened_does_not_keep_the_others(work, on_node):
-    work.run()
     image_id, rbd_id = work.world.copy()
     work.catalog.add(image_id, ORIGINAL)
     work.world.damage(rbd_id)

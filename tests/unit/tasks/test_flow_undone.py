@@ -9,6 +9,7 @@ from glance_rawstore import attempts
 from glance_rawstore import ceph
 from glance_rawstore import exceptions
 from glance_rawstore.tasks import flow
+from glance_rawstore.tasks import insisting
 from tests.contract.world import DATA
 from tests.unit.tasks.conftest import ID
 
@@ -113,11 +114,11 @@ def test_nothing_is_left_whatever_step_fails(work, step, monkeypatch):
 def test_what_cannot_be_undone_at_once_is_tried_again(work, monkeypatch):
     naps = []
 
-    def nap(seconds):
+    def nap(_insisting, seconds):
         naps.append(seconds)
         work.world.cluster.away = len(naps) < 3
 
-    monkeypatch.setattr('time.sleep', nap)
+    monkeypatch.setattr(insisting._Insisting, 'sleep', nap)
 
     def during(_calls):
         work.world.cluster.away = True

@@ -3,14 +3,16 @@
 
 Who runs or waits has a ticket (:mod:`glance_rawstore.tickets`);
 :mod:`glance_rawstore.turns` says whose turn it is. So that no two take the
-same turn, one at a time looks and takes.
+same turn, one at a time looks and takes. Those who wait in one process look
+at their places together (:mod:`glance_rawstore.board`), and only one whose
+turn may have come looks by itself.
 """
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 
+from glance_rawstore import board
 from glance_rawstore import tickets
 from glance_rawstore import turns
 from glance_rawstore.tickets import State
@@ -23,12 +25,8 @@ _NEXT = 0.1
 _RETRY = 1.0
 _FAR = 0.02
 _MOST = 10.0
-#: Seconds for each that waits, which cost a look 10 us of a core: who looks
-#: most often takes 5 % of one, until 5,000 wait.
+#: Seconds for each that waits, which cost a look 10 us of a core.
 _EACH = 0.0002
-#: Nanoseconds after which one that has not looked is passed over. It lives,
-#: but its process is stopped, or waits for a database that is away.
-_ABSENT = 15 * 10**9
 
 
 def _nobody(_before: int) -> None:
@@ -50,7 +48,7 @@ def at_once(
         found = tickets.found(directory)
         if _somebody_waits(found):
             return None
-        if turns.free(count, *map(len, _under_way(found))) <= 0:
+        if turns.free(count, *map(len, board.under_way(found))) <= 0:
             return None
         return tickets.Slot(directory, project, runs=True)
 
@@ -91,11 +89,13 @@ def slot(
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _ticket(directory, project, wait) as held:
-        before = waiting = 0
+        shared = board.shared(directory, count)
         while not held.runs:
-            with tickets.alone(directory) as alone:
-                if alone:
-                    before, waiting = _look(directory, count, held)
+            before, waiting, may_begin = shared.look(held.path)
+            if may_begin:
+                with tickets.alone(directory) as alone:
+                    if alone:
+                        before, waiting = _look(directory, count, held)
             if not held.runs:
                 told(before)
                 wait(_pause(before, count, waiting))
@@ -123,47 +123,20 @@ def _pause(before: int, count: int, waiting: int) -> float:
     return min(max(_RETRY, before * _FAR), _MOST)
 
 
-def _projects(found: list[tickets.Seen], state: State) -> list[str]:
-    """The project of each that lives and is so far, in order of arrival."""
-    those = [seen for seen in found if seen.state is state]
-    line = sorted(those, key=lambda s: (s.ticket.arrived, s.path))
-    return [seen.ticket.project for seen in line if seen.lives()]
-
-
-def _under_way(found: list[tickets.Seen]) -> tuple[list[str], list[str]]:
-    """The projects of those that run, and of those that end."""
-    return _projects(found, State.RUNNING), _projects(found, State.ENDING)
-
-
 def _look(directory: str, count: int, held: tickets.Slot) -> tuple[int, int]:
     """Take a turn if it is ours.
 
     :returns: how many come before us, and how many wait
     """
-    now = time.time_ns()
-    found = tickets.found(directory)
-    if not any(seen.path == held.path for seen in found):
+    seen = board.see(directory, count, {held.path})
+    if held.path not in seen.waiting:
         held.restore()
-        found = tickets.found(directory)
-    running, ending = _under_way(found)
-    waiting = {
-        seen.path: seen
-        for seen in found
-        if seen.state is State.WAITING
-        and (seen.path == held.path or now - seen.looked < _ABSENT)
-    }
-    ours = waiting[held.path]
-    ours.mark(now, ours.ticket.turn)
-    before, free = 0, turns.free(count, len(running), len(ending))
-    line = turns.order(
-        (seen.ticket for seen in waiting.values()), running + ending
-    )
-    for ticket in line[: line.index(ours.ticket)]:
-        # Only those whose turn it would be are worth a look.
-        before += before >= free or waiting[ticket.key].lives()
-    if before < free:
+        seen = board.see(directory, count, {held.path})
+    before = seen.before[held.path]
+    if before < seen.free:
+        project = seen.waiting[held.path].ticket.project
         held.run()
-        for seen in waiting.values():
-            if seen.ticket.project == ours.ticket.project:
-                seen.mark(seen.looked, now)  # their project had its turn
-    return before, len(waiting)
+        for each in seen.waiting.values():
+            if each.ticket.project == project:
+                each.mark(each.looked, seen.at)  # their project had its turn
+    return before, len(seen.waiting)

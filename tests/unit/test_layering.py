@@ -36,6 +36,7 @@ EDGES = (
         'sources',
         'slots',
         'tickets',
+        'board',
         'cluster_slots',
         'making',
         'part',

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from glance_rawstore import board
 from glance_rawstore import slots
 from glance_rawstore import tickets
 from tests.waiting import DEADLINE
@@ -20,6 +21,7 @@ from tests.waiting import eventually
 # Takes a slot, says so, and keeps it until told to end.
 HOLDER = """
 import sys, time
+from glance_rawstore import board
 from glance_rawstore import slots
 with slots.slot(sys.argv[1], int(sys.argv[2]), time.sleep) as held:
     exec(sys.argv[3])
@@ -30,6 +32,7 @@ with slots.slot(sys.argv[1], int(sys.argv[2]), time.sleep) as held:
 # Waits for a slot until it is killed, and says so.
 WAITER = """
 import sys, time
+from glance_rawstore import board
 from glance_rawstore import slots
 def wait(seconds):
     print('waits', flush=True)
@@ -483,7 +486,7 @@ def test_one_that_does_not_come_for_its_turn_is_passed_over(
     queue, tmp_path, monkeypatch
 ):
     """Its process is stopped, or its database is away."""
-    monkeypatch.setattr(slots, '_ABSENT', 10**8)
+    monkeypatch.setattr(board, '_ABSENT', 10**8)
     back = threading.Event()
     with taken(tmp_path):
         queue.join_in('a1', lambda _: back.wait(DEADLINE))

@@ -117,6 +117,9 @@ class Answers:
         self, request: webob.Request, audience: Audience
     ) -> webob.Response:
         """A create or an update; our properties are not for writing."""
+        if 'Transfer-Encoding' in request.headers:
+            # Without a length; Glance reads it (JSONRequestDeserializer).
+            request.is_body_readable = True
         try:
             body = json.loads(request.body)
         except (ValueError, RecursionError):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The raw view before a Glance in memory, on a Ceph in memory."""
 
+import io
 import json
 import time
 import types
@@ -129,6 +130,15 @@ class Bed:
             content_type=kind if path else 'application/json',
             **kwargs,
         )
+
+    def write_chunked(self, body, path, caller=TENANT):
+        """Update an image by a request that does not say how long it is."""
+        request = self.request(path, caller, method='PATCH')
+        request.content_type = PATCH
+        request.headers['Transfer-Encoding'] = 'chunked'
+        request.environ['wsgi.input'] = io.BytesIO(json.dumps(body).encode())
+        request.environ.pop('CONTENT_LENGTH', None)
+        return request.get_response(self.view)
 
 
 @pytest.fixture

@@ -38,6 +38,17 @@ def test_a_tenants_update_of_our_properties_is_refused(bed, body, kind):
     assert bed.catalog.images[image_id].properties == {'x': 'before'}
 
 
+def test_so_is_one_whose_body_has_no_length(bed):
+    """Glance takes it, in chunks, where its server lets it."""
+    image_id = bed.image(copied=False, properties={'x': 'before'})
+
+    refused = bed.write_chunked([change(f'/{STATUS}')], f'/{image_id}')
+    written = bed.write_chunked([change('/x')], f'/{image_id}')
+
+    assert (refused.status_int, written.status_int) == (403, 200)
+    assert bed.catalog.images[image_id].properties == {'x': 'active'}
+
+
 def test_a_tenants_create_with_our_properties_is_refused(bed):
     answer = bed.write({'name': 'x', 'raw_cache_size': '1'})
 

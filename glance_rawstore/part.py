@@ -207,6 +207,7 @@ class Part:
         :param metadata: image-meta to keep with the copy
         :returns: bytes that the copy uses
         :raises LeaseLost: another worker may be at it
+        :raises Blocklisted: nobody can renew the lease any more
         :raises Cancelled: the copy was deleted meanwhile
         """
         why = self._lost()
@@ -235,8 +236,14 @@ class Part:
 
         Asked before the lease is renewed, so that a free one is not taken,
         and after, as it may have been free for a while.
+
+        :raises Blocklisted: that is why it is not
         """
-        return self._claimed() and self._lease.confirm() and self._claimed()
+        if self._claimed() and self._lease.confirm() and self._claimed():
+            return True
+        if self.pool.shut_out():  # since: a lost lease does not say why
+            raise exceptions.Blocklisted()
+        return False
 
     def _claimed(self) -> bool:
         worker = resuming.worker(self.pool, self.rbd_id)

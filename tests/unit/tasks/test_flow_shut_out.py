@@ -5,6 +5,7 @@ import pytest
 
 from glance_rawstore import attempts
 from glance_rawstore import exceptions
+from glance_rawstore import lease
 from glance_rawstore.tasks import flow
 from tests.unit.tasks.conftest import ID
 from tests.unit.tasks.test_flow_undone import made_by_another
@@ -108,3 +109,26 @@ def test_who_is_fenced_while_it_commits_leaves_the_task_to_its_successor(work):
     assert task.status == 'success'
     assert work.world.names() == [COPY]
     assert work.location()['status'] == 'active'
+
+
+def test_who_is_shut_out_as_its_lease_is_confirmed_ends_its_task(
+    work, monkeypatch
+):
+    """Nobody has taken over, so nobody else would end it."""
+    confirm = lease.Lock.confirm
+
+    def during(job, _calls):
+        def shut_out_first(lock):
+            shut_out(work, job)
+            return confirm(lock)
+
+        monkeypatch.setattr(lease.Lease, 'confirm', shut_out_first)
+
+    task = begun(work, during)
+
+    assert task.status == 'failure'
+    assert task.message == exceptions.Blocklisted.sentence
+    assert work.world.names() == [PART]
+    assert work.location() is None
+    (known,) = attempts.read_all(work.world.pool.ioctx).values()
+    assert known.error == task.message

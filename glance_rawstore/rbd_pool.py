@@ -46,13 +46,15 @@ class RbdPool:
         """By which ``ceph osd blocklist`` knows this client."""
         return str(self.client.get_addrs())
 
-    def shut_out(self) -> bool:
-        """Whether Ceph has blocklisted this client, as far as is known."""
+    def shut_out(self) -> bool | None:
+        """Whether Ceph has blocklisted this client; None if it is silent."""
         try:
             with ceph.translated():
                 self.ioctx.stat('rbd_directory')
         except exceptions.Blocklisted:
             return True
+        except exceptions.CephUnavailable:
+            return None
         except exceptions.RawStoreError:
             return False
         return False

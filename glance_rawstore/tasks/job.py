@@ -48,6 +48,7 @@ class Job:
     :param head_start: what is converted of the staged file, until it turns
         out to be of no use
     :param attended: there is an agent to hand over to; None until asked
+    :ivar silent: Ceph did not say whether it has shut us out
     """
 
     image_id: str
@@ -67,6 +68,7 @@ class Job:
     head_start: 'HeadStart | None' = None
     attended: bool | None = None
     looked_at: float = dataclasses.field(default=float('-inf'), init=False)
+    silent: bool = dataclasses.field(default=False, init=False)
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless the job shall stop.
@@ -124,9 +126,14 @@ class Job:
     def renew(self) -> None:
         """Have the raw pool connected anew, if Ceph has shut us out of it.
 
-        Who has it already, a ``.part`` above all, stays shut out.
+        Who has it already, a ``.part`` above all, stays shut out. A process
+        that ends asks no more once there was no answer: each may take long.
         """
-        if self.pool is not None and self.pool.shut_out():
+        if self.pool is None or (self.silent and self.stop.is_set()):
+            return
+        shut_out = self.pool.shut_out()
+        self.silent = shut_out is None
+        if shut_out:
             LOG.warning(
                 'Image %s: its raw copy is not made over %s any more: %s',
                 self.image_id,

@@ -6,7 +6,9 @@ import pytest
 from glance_rawstore import attempts
 from glance_rawstore import exceptions
 from glance_rawstore import lease
+from glance_rawstore import rbd_pool
 from glance_rawstore.tasks import flow
+from glance_rawstore.tasks import insisting
 from tests.unit.tasks.conftest import ID
 from tests.unit.tasks.test_flow_undone import made_by_another
 
@@ -132,3 +134,46 @@ def test_who_is_shut_out_as_its_lease_is_confirmed_ends_its_task(
     assert work.location() is None
     (known,) = attempts.read_all(work.world.pool.ioctx).values()
     assert known.error == task.message
+
+
+@pytest.fixture
+def looks(work, monkeypatch):
+    """Whether Ceph was there, each time that it was asked if we are out."""
+    found = []
+    asked = rbd_pool.RbdPool.shut_out
+
+    def look(pool):
+        found.append(not work.world.cluster.away)
+        return asked(pool)
+
+    monkeypatch.setattr(rbd_pool.RbdPool, 'shut_out', look)
+    return found
+
+
+def test_who_ends_while_ceph_is_away_is_told_so_once(work, looks, monkeypatch):
+    """Each question may take as long as the timeouts of Ceph."""
+    monkeypatch.setattr(insisting, '_ENDS_WITHIN', 0.05)
+    monkeypatch.setattr(insisting, '_SHORT_PAUSE', 0.01)
+
+    def during(_calls):
+        work.world.cluster.away = True
+        work.stop.set()
+
+    work.converter.during = during
+    work.run()
+
+    assert looks == [False]
+
+
+def test_who_goes_on_asks_again_once_ceph_has_been_away(work):
+    """So that its undo is told, though it was shut out meanwhile."""
+    job = work.job()
+    pool = job.raw_pool
+    work.world.cluster.away = True
+    job.renew()
+    work.world.cluster.away = False
+    shut_out(work, job)
+
+    job.renew()
+
+    assert job.raw_pool is not pool

@@ -33,6 +33,7 @@ from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import give_up_head_start
 from glance_rawstore.tasks.step import patience
 from glance_rawstore.tasks.step import reason
+from glance_rawstore.tasks.step import taken_over
 
 LOG = logging.getLogger(__name__)
 
@@ -216,17 +217,9 @@ def _judged(job: Job, part: Part) -> Iterator[None]:
         yield
     except Exception as exc:
         job.renew()
-        if _taken_over(job, part):
+        if taken_over(job, part):
             raise exceptions.LeaseLost() from exc
         raise
-
-
-def _taken_over(job: Job, part: Part) -> bool:
-    """Whether another worker's doing may be why ours has failed."""
-    try:
-        return part.taken_over(job.raw_pool)
-    except exceptions.RawStoreError:
-        return False
 
 
 class Commit(Step):

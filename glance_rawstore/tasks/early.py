@@ -14,6 +14,7 @@ from glance_rawstore.tasks.head_start import HeadStart
 from glance_rawstore.tasks.job import Job
 from glance_rawstore.tasks.step import Step
 from glance_rawstore.tasks.step import give_up_head_start
+from glance_rawstore.tasks.step import taken_over
 
 LOG = logging.getLogger(__name__)
 
@@ -95,10 +96,18 @@ class CompareStored(Step):
         """Compare size and hash; drop what is of anything else.
 
         :raises Cancelled: the image or the process goes away
+        :raises Blocklisted: nobody can go on until our lease has run out
         """
-        head_start = self.job.head_start
-        if head_start is None:
-            return
+        if self.job.head_start is not None:
+            self._compare(self.job.head_start, image, task_id)
+        left = self.job.left
+        # If another worker has it, that one is met when it is reserved.
+        if left is not None and not taken_over(self.job, left):
+            raise exceptions.Blocklisted()
+
+    def _compare(
+        self, head_start: HeadStart, image: Image, task_id: str
+    ) -> None:
         wait = self.waiting(
             task_id, progress.Elapsed('Comparing with what was stored')
         )

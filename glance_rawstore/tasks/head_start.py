@@ -62,6 +62,7 @@ class HeadStart:
 
     :param slot: one of the node's, held until the job ends
     :param beside: convert it beside the upload, instead of after it
+    :ivar left: the ``.part``, if it is for others: Ceph has shut us out
     """
 
     def __init__(self, held: Staged, slot: tickets.Slot, beside: bool) -> None:
@@ -70,6 +71,7 @@ class HeadStart:
         self._beside = beside
         self._started: float | None = None
         self._part: Part | None = None
+        self.left: Part | None = None
         self._begun: Begun | None = None
         self._content = ''
         self._filled = threading.Event()
@@ -262,7 +264,8 @@ class HeadStart:
             try:
                 self._part.discard(patience)
             except exceptions.Blocklisted:
-                self._part.release()  # it is for others
+                self.left = self._part
+                self._part.release()
                 raise
             self._part.release()
             self._part = None

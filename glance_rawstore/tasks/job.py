@@ -20,6 +20,7 @@ from glance_rawstore.lifecycle.attempts import Attempts
 from glance_rawstore.options import Options
 
 if TYPE_CHECKING:
+    from glance_rawstore.part import Part
     from glance_rawstore.tasks.head_start import HeadStart
 
 LOG = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Job:
         out to be of no use
     :param attended: there is an agent to hand over to; None until asked
     :ivar silent: Ceph did not say whether it has shut us out
+    :ivar left: what a head start had to leave, as Ceph has shut us out
     """
 
     image_id: str
@@ -69,6 +71,7 @@ class Job:
     attended: bool | None = None
     looked_at: float = dataclasses.field(default=float('-inf'), init=False)
     silent: bool = dataclasses.field(default=False, init=False)
+    left: 'Part | None' = dataclasses.field(default=None, init=False)
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless the job shall stop.

@@ -15,6 +15,7 @@ from glance_rawstore import periodic
 from glance_rawstore.catalog import Image
 from glance_rawstore.lifecycle import raw_copy
 from glance_rawstore.lifecycle import states
+from glance_rawstore.part import Part
 from glance_rawstore.tasks import progress
 from glance_rawstore.tasks.insisting import insist
 from glance_rawstore.tasks.job import Job
@@ -54,7 +55,16 @@ def give_up_head_start(job: Job) -> None:
     head_start, job.head_start = job.head_start, None
     if head_start is not None:
         insist(job, lambda: head_start.abandon(patience(job)))
+        job.left = head_start.left
         job.renew()
+
+
+def taken_over(job: Job, part: Part) -> bool:
+    """Whether another worker's doing may be why ours has failed."""
+    try:
+        return part.taken_over(job.raw_pool)
+    except exceptions.RawStoreError:
+        return False
 
 
 def reason(flow_failures: dict[str, failure.Failure]) -> Exception:

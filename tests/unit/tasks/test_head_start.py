@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from glance_rawstore import attempts
 from glance_rawstore import convert
 from glance_rawstore import exceptions
 from glance_rawstore import handover
@@ -310,6 +311,16 @@ def test_what_fails_before_is_tried_again_when_it_is_stored(work, staging):
     RawPoolContract.check_intact(work.world, ID)
 
 
+def assert_its_task_failed(work):
+    """That of a worker that was shut out; and its attempt counts."""
+    (task,) = work.catalog.tasks.values()
+    assert task.status == 'failure'
+    assert task.message == exceptions.Blocklisted.sentence
+    assert work.world.names() == [f'{ID}_raw.part']
+    (known,) = attempts.read_all(work.world.pool.ioctx).values()
+    assert (known.count, known.error) == (1, task.message)
+
+
 def test_what_is_shut_out_before_is_left_to_others(work, staging):
     """The lease on it cannot be given up any more: it runs out."""
 
@@ -322,15 +333,56 @@ def test_what_is_shut_out_before_is_left_to_others(work, staging):
     job = staging.job()
     flow.run(job)
 
-    (task,) = work.catalog.tasks.values()
-    assert task.message == exceptions.LeaseHeld.sentence
-    assert work.world.names() == [f'{ID}_raw.part']
+    assert_its_task_failed(work)
     names = {thread.name for thread in {*threading.enumerate()} - before}
     assert 'rawstore-lease' not in names
 
     work.converter.during = lambda _: None
     work.world.pass_time(work.options.lease_duration + 1)
     flow.run(work.job())
+    RawPoolContract.check_intact(work.world, ID)
+
+
+def test_what_is_shut_out_as_it_begins_is_left_to_others(
+    work, staging, monkeypatch
+):
+    """There is no task yet to be failed; but there will be."""
+
+    def fenced(*_args):
+        work.world.cluster.blocklist.add(job.pool.client.address)
+        staging.store()
+        raise exceptions.ConversionFailed('qemu-img was fenced.')
+
+    monkeypatch.setattr(work.converter, 'info', fenced)
+    job = staging.job()
+    flow.run(job)
+
+    assert_its_task_failed(work)
+
+
+def test_who_is_shut_out_before_by_its_successor_has_not_failed(work, staging):
+    """It hung until its lease had run out, and another began anew."""
+    # on another node, where there is a slot
+    directory = str(work.scratch.with_name('another'))
+    options = dataclasses.replace(work.options, scratch_dir=directory)
+
+    def during(_calls):
+        work.converter.during = lambda _: None
+        work.world.pass_time(work.options.lease_duration + 1)
+        stored = work.catalog.bytes[ID] = longer(staging)
+        digest = hashlib.sha512(stored).hexdigest()
+        staging.store(size=len(stored), digest=digest)
+        flow.run(dataclasses.replace(work.job(), options=options))
+        work.world.cluster.blocklist.add(job.pool.client.address)
+
+    work.converter.during = during
+    job = staging.job()
+    flow.run(job)
+
+    messages = [task.message for task in work.catalog.tasks.values()]
+    assert exceptions.CopyExists.sentence in messages
+    assert {task.status for task in work.catalog.tasks.values()} == {'success'}
+    assert attempts.read_all(work.world.pool.ioctx) == {}
     RawPoolContract.check_intact(work.world, ID)
 
 

@@ -116,6 +116,7 @@ class CloseTask(Step):
     ) -> None:
         """End the task well."""
         part.release()
+        self.job.renew()  # the copy is made, whatever has become of us
         trying.made(self.job)
         seconds = time.monotonic() - started
         result = {

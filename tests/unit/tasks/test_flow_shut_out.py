@@ -7,6 +7,7 @@ from glance_rawstore import attempts
 from glance_rawstore import exceptions
 from glance_rawstore import lease
 from glance_rawstore import rbd_pool
+from glance_rawstore import tally
 from glance_rawstore.tasks import flow
 from glance_rawstore.tasks import insisting
 from tests.unit.tasks.conftest import ID
@@ -177,3 +178,24 @@ def test_who_goes_on_asks_again_once_ceph_has_been_away(work):
     job.renew()
 
     assert job.raw_pool is not pool
+
+
+def test_who_is_shut_out_once_its_copy_is_made_tells_so_all_the_same(
+    work, monkeypatch
+):
+    job = work.job()
+    put = work.catalog.put_location
+
+    def shut_out_first(image_id, url, metadata):
+        if metadata['status'] == 'active':
+            shut_out(work, job)
+        put(image_id, url, metadata)
+
+    monkeypatch.setattr(work.catalog, 'put_location', shut_out_first)
+
+    flow.run(job)
+
+    (task,) = work.catalog.tasks.values()
+    assert task.status == 'success'
+    assert tally.read(work.world.pool.ioctx).results['succeeded'] == 1
+    assert attempts.read_all(work.world.pool.ioctx) == {}

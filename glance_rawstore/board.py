@@ -25,6 +25,8 @@ from glance_rawstore.tickets import State
 _ABSENT = 15 * 10**9
 #: Seconds after which a look is repeated though nothing has changed.
 _AGAIN = 1.0
+#: The same where somebody else looked for too long.
+_SOON = 0.1
 #: Nanoseconds within which two changes may have the same time: that of the
 #: kernel's tick, and some more.
 _TICK = 20 * 10**6
@@ -121,7 +123,9 @@ class Board:
 
     def _read(self, changed: int) -> None:
         with tickets.alone(self._directory) as alone:
-            if not alone:
+            if not alone:  # nor would the next of us be
+                self._changed = changed
+                self._until = time.monotonic() + _SOON
                 return
             self._seen = see(self._directory, self._count, self._asked)
         settled = self._seen.at - changed > _TICK

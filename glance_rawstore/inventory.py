@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read what copies there are, and reap those that nothing uses any more."""
 
+import contextlib
 import dataclasses
 import datetime
 import logging
@@ -125,8 +126,7 @@ def copies(pool: raw_pool.RawPool) -> Iterator[raw_copy.RawCopy]:
 
 def all_images(pool: raw_pool.RawPool) -> list[str]:
     """Ids of the images that have a copy, active or being made."""
-    present = listing(pool).present
-    return list(dict.fromkeys(copy.image_id for copy in present))
+    return list(dict.fromkeys(c.image_id for c in listing(pool).present))
 
 
 def active_images(pool: raw_pool.RawPool) -> list[str]:
@@ -151,14 +151,13 @@ def _described(
     pool: raw_pool.RawPool, copy: Listed
 ) -> Iterator[raw_copy.RawCopy]:
     """Read one copy, by its name if it has one; nothing when it is gone."""
-    status, named = _status(copy), copy.deleted is None
-    where = {'name': copy.name} if named else {'image_id': copy.rbd_id}
+    where = {'image_id': copy.rbd_id} if copy.deleted else {'name': copy.name}
     try:
         with (
             ceph.translated(),
             ceph.rbd.Image(pool.ioctx, read_only=True, **where) as image,
         ):
-            found = _read(pool, copy, status, image)
+            found = _read(pool, copy, _status(copy), image)
     except exceptions.NotFound:
         return
     except exceptions.Damaged as exc:
@@ -167,12 +166,9 @@ def _described(
 
 
 def _status(copy: Listed) -> states.Status:
-    gone = copy.deleted is not None
-    return states.derive(
-        part=copy.part and not gone,
-        final=not copy.part and not gone,
-        trashed=gone,
-    )
+    part, gone = copy.part, copy.deleted is not None
+    final = not (part or gone)
+    return states.derive(part=part and not gone, final=final, trashed=gone)
 
 
 def _damaged(
@@ -181,7 +177,10 @@ def _damaged(
     """What is known of a copy that cannot be opened."""
     ids = {} if copy.rbd_id else directory.ids(pool.ioctx, (copy.name,))
     rbd_id = copy.rbd_id or ids.get(copy.name, '')
-    header = directory.header(pool.ioctx, rbd_id)
+    header = created = None
+    with contextlib.suppress(exceptions.Damaged):
+        header = directory.header(pool.ioctx, rbd_id)
+        created = directory.created(pool.ioctx, rbd_id)
     return raw_copy.RawCopy(
         image_id=copy.image_id,
         pool=pool.name,
@@ -189,7 +188,7 @@ def _damaged(
         virtual_size=header.size if header else None,
         bytes_used=header.bytes_used if header else None,
         children=None,
-        created=directory.created(pool.ioctx, rbd_id),
+        created=created,
         rbd_name=copy.name,
         rbd_id=rbd_id,
         damaged=exc.detail,
@@ -240,7 +239,7 @@ def _used(image: Any, meta: dict[str, str], pending: bool) -> int | None:
 def _purged(pool: raw_pool.RawPool, copy: Listed) -> bool:
     try:
         return pool.purge(copy.rbd_id)
-    except exceptions.Damaged:
+    except (exceptions.Damaged, exceptions.Blocklisted):
         raise
     except exceptions.CephUnavailable as exc:
         # One that somebody deferred, say.

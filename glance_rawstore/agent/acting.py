@@ -73,10 +73,15 @@ class Actor:
 
         :returns: the making of its copy, which is left to the caller; None
             when it is not to be made
+        :raises Damaged: a copy of it cannot be opened: nothing is done
         :raises CephUnavailable: the cluster does not answer
         """
         torn.finish_trash(self._pool.ioctx, image_id)
         facts = self.reader.one(image_id)
+        if facts.damaged is not None:
+            raise exceptions.Damaged(
+                detail=' '.join(copy.alarm for copy in facts.damaged)
+            )
         actions = plan.plan(facts, self._policy, time.time())
         for action in actions:
             if action.kind != Kind.CONVERT:

@@ -12,6 +12,7 @@ from glance_rawstore import evicted
 from glance_rawstore import exceptions
 from glance_rawstore import raw_pool
 from glance_rawstore import wording
+from glance_rawstore.agent import lying
 from glance_rawstore.agent import plan
 from glance_rawstore.agent.actions import Action
 from glance_rawstore.agent.actions import Kind
@@ -136,6 +137,9 @@ def reconcile(
             try:
                 if actor.act(image_id):
                     wanted.append(image_id)
+            except exceptions.Damaged:
+                left = lying.damaged(pool, image_id)
+                look(Facts(image_id, damaged=left), [])
             except Exception:
                 failed += 1
                 LOG.exception('Image %s could not be put right', image_id)

@@ -97,8 +97,8 @@ class SharedPool:
             self._replace(current, exc)
             return self._try(read)
         except exceptions.RawStoreError as exc:
-            if self._drop(current):
-                self._pause(exc)
+            if self._drop(current, away=True):
+                self._tell(exc)
             return None
 
     def begin(self, begin: Callable[[raw_pool.RawPool], _R]) -> _R | None:
@@ -128,13 +128,15 @@ class SharedPool:
             except exceptions.RawStoreError:
                 self._drop(tried)
                 raise
-            with self._lock:
-                if tried not in self._failed:
-                    self._current = tried
-            self._closed_until, self._away_since = 0.0, None
+            except Exception:
+                self._keep(tried)  # Ceph did answer
+                raise
+            self._keep(tried)
             return found
         except exceptions.RawStoreError as exc:
-            self._pause(exc)
+            with self._lock:
+                self._pause()
+            self._tell(exc)
             return None
         finally:
             self._trial.release()
@@ -155,7 +157,21 @@ class SharedPool:
             with self._lock:
                 self._users[used] -= 1
 
-    def _pause(self, exc: exceptions.RawStoreError) -> None:
+    def _keep(self, tried: _Connection) -> None:
+        """Have everybody use a connection that has answered."""
+        with self._lock:
+            if tried not in self._failed:
+                self._current = tried
+                self._closed_until, self._away_since = 0.0, None
+
+    def _pause(self) -> None:
+        """Ask for nothing for a while; for who holds the lock."""
+        now = time.monotonic()
+        self._closed_until = now + PAUSE
+        if self._away_since is None:
+            self._away_since = now
+
+    def _tell(self, exc: exceptions.RawStoreError) -> None:
         LOG.warning(
             'Images are shown as their originals for the next %.0f s, since '
             'the raw store %s cannot be seen: %s',
@@ -163,9 +179,6 @@ class SharedPool:
             self._name,
             exc.in_full,
         )
-        self._closed_until = time.monotonic() + PAUSE
-        if self._away_since is None:
-            self._away_since = time.monotonic()
 
     def _replace(
         self, current: _Connection, exc: exceptions.Blocklisted
@@ -178,10 +191,12 @@ class SharedPool:
                 exc.detail,
             )
 
-    def _drop(self, failed: _Connection) -> bool:
+    def _drop(self, failed: _Connection, away: bool = False) -> bool:
         """Have nobody begin to use a connection; whether that is new.
 
         Others may be using it still, so it is closed later.
+
+        :param away: nor connect anew, for a while, if it is new
         """
         with self._lock:
             if self._current is failed:
@@ -189,6 +204,8 @@ class SharedPool:
             if failed in self._failed:
                 return False
             self._failed[failed] = time.monotonic()
+            if away:
+                self._pause()
             return True
 
     def _close_failed(self) -> None:

@@ -24,8 +24,9 @@ _SHORT_PAUSE = 0.5
 _ENDS_WITHIN = 2.0
 #: Errors of ours, which trying again does not mend.
 _MISTAKES = (AttributeError, KeyError, TypeError, ValueError)
-#: What else it does not mend: over another connection it may be another's.
-_HOPELESS = (*_MISTAKES, exceptions.Blocklisted)
+#: What else it does not mend: over another connection it may be another's, and
+#: what cannot be opened stays so.
+_HOPELESS = (*_MISTAKES, exceptions.Blocklisted, exceptions.Damaged)
 
 
 def persist(
@@ -65,7 +66,7 @@ class _Insisting:
     def sleep(self, seconds: float) -> None:
         """Sleep, unless the process ends meanwhile."""
         if self._stop.is_set():
-            time.sleep(seconds)
+            time.sleep(min(seconds, _SHORT_PAUSE))
         else:
             self._stop.wait(seconds)
 

@@ -155,3 +155,25 @@ def test_who_cannot_look_now_keeps_what_was_seen(directory, waiting):
 def test_those_of_one_directory_share_a_board(directory):
     assert board.shared(directory, 2) is board.shared(directory, 2)
     assert board.shared(directory, 2) is not board.shared(directory, 3)
+
+
+def test_who_keeps_others_from_looking_keeps_them_once(directory):
+    """Not each of those who wait, one after the other."""
+    held = [tickets.Slot(directory, 'project') for _ in range(20)]
+    shared = board.Board(directory, 1)
+    tried = []
+    alone = tickets.alone
+
+    def counted(where):
+        tried.append(where)
+        return alone(where)
+
+    with tickets.alone(directory), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tickets, 'alone', counted)
+        patch.setattr(board, '_SOON', 60.0)
+        for each in held:
+            shared.look(each.path)
+
+    assert len(tried) == 1
+    for each in held:
+        each.close()

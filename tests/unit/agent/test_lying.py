@@ -5,6 +5,9 @@ import uuid
 
 import pytest
 
+from glance_rawstore import directory
+from glance_rawstore import exceptions
+from glance_rawstore import inventory
 from glance_rawstore.agent import reconciling
 from glance_rawstore.agent.reading import Reader
 from glance_rawstore.lifecycle.states import Status
@@ -98,3 +101,37 @@ def test_a_row_that_nobody_can_read_does_not_keep_other_images(
     assert reconciling.reconcile(node) == ([ID], 1)
 
     assert f'Image {image_id} is left as it is' in caplog.text
+
+
+def test_that_of_a_deleted_image_is_told_as_well(work, node):
+    """Its deletion is planned without a look at it, and cannot be done."""
+    work.run()
+    rbd_id = work.world.pool.rbd_id(f'{ID}_raw')
+    work.world.damage(rbd_id)
+    work.catalog.delete(ID)
+    queue = reconciling.Queue()
+
+    wanted, failed = reconciling.reconcile(node, seen=queue.see)
+
+    assert (wanted, failed) == ([], 1)
+    assert [copy.rbd_id for copy in queue.damaged] == [rbd_id]
+
+
+def test_not_even_a_header_is_needed_to_tell_of_it(work, monkeypatch):
+    with volumes(work.world, 2) as consumer:
+        _, rbd_id = work.world.copy(ID)
+        consumer.clone(ID, 'child')
+        work.world.pool.delete(ID)
+        consumer.remove('child')
+    work.world.damage(rbd_id)
+    header = directory.header
+
+    def unreadable(ioctx, asked):
+        if asked == rbd_id:
+            raise exceptions.Damaged
+        return header(ioctx, asked)
+
+    monkeypatch.setattr(directory, 'header', unreadable)
+
+    (told,) = inventory.reap(work.world.pool).damaged
+    assert (told.rbd_id, told.virtual_size) == (rbd_id, None)

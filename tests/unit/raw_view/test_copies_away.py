@@ -9,9 +9,11 @@ import pytest
 
 from glance_rawstore import ceph
 from glance_rawstore import directory
+from glance_rawstore import exceptions
 from glance_rawstore import stores
 from glance_rawstore.lifecycle.states import Status
 from glance_rawstore.raw_view import copies
+from glance_rawstore.raw_view import promises
 from glance_rawstore.raw_view import shared_pool
 from tests.unit.raw_view.test_copies import counted
 from tests.unit.raw_view.test_copies import look
@@ -345,3 +347,41 @@ def test_requests_ask_side_by_side_while_ceph_answers(
         thread.join(20)
 
     assert not both.broken
+
+
+def test_who_connects_anew_while_it_is_told_has_the_last_word(
+    window, world, clock, monkeypatch
+):
+    """Else an outage would be taken for an old one, at its first second."""
+    image_id, _ = world.copy()
+    assert look(window, image_id)
+
+    def fails(_pool):
+        raise exceptions.CephUnavailable
+
+    with monkeypatch.context() as patch:
+        looked = lambda *_args: look(window, image_id)  # noqa: E731
+        patch.setattr(shared_pool.LOG, 'warning', looked)
+        window.shared.read(fails)
+    clock[0] += 1000
+    assert look(window, image_id)
+    assert window.shared.away == 0
+
+    with world.away():
+        look(window, image_id)
+        assert window.shared.away < promises.OUTAGE
+
+
+def test_what_cannot_be_understood_costs_no_connection(
+    window, world, monkeypatch
+):
+    connects = counted(monkeypatch, ceph.rados.Rados, 'connect')
+
+    def odd(_pool):
+        raise UnicodeError
+
+    for _ in range(5):
+        with pytest.raises(UnicodeError):
+            window.shared.read(odd)
+
+    assert len(connects) == 1

@@ -15,7 +15,7 @@
     |   |-- Stalled             no progress for stall_timeout
     |   `-- CephUnavailable     the cluster did not answer
     |       |-- Blocklisted     nor will it: connect anew, begin anew
-    |       `-- Damaged           it did, but cannot read this RBD image
+    |       `-- Damaged         it did, but cannot read this RBD image
     |-- Cancelled               the copy was deleted meanwhile, or our process
     |   |                       ends
     |   |-- Interrupted         our process ends

@@ -64,6 +64,14 @@ def ids(ioctx: Any, names: Iterable[str]) -> dict[str, str]:
     return begin_ids(ioctx, keys).result() if keys else {}
 
 
+def id_of(ioctx: Any, name: str) -> str | None:
+    """Internal id of the RBD image with this name, or None without one.
+
+    :raises CephUnavailable: the cluster does not answer
+    """
+    return ids(ioctx, (name,)).get(name)
+
+
 def begin_ids(
     ioctx: Any, names: Iterable[str]
 ) -> aio.Underway[dict[str, str]]:

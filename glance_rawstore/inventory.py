@@ -151,13 +151,14 @@ def _described(
     pool: raw_pool.RawPool, copy: Listed
 ) -> Iterator[raw_copy.RawCopy]:
     """Read one copy, by its name if it has one; nothing when it is gone."""
-    where = {'image_id': copy.rbd_id} if copy.deleted else {'name': copy.name}
+    named = copy.deleted is None
+    where = {'name': copy.name} if named else {'image_id': copy.rbd_id}
     try:
         with (
             ceph.translated(),
             ceph.rbd.Image(pool.ioctx, read_only=True, **where) as image,
         ):
-            found = _read(pool, copy, _status(copy), image)
+            found = _read(pool, copy, image)
     except exceptions.NotFound:
         return
     except exceptions.Damaged as exc:
@@ -175,8 +176,7 @@ def _damaged(
     pool: raw_pool.RawPool, copy: Listed, exc: exceptions.Damaged
 ) -> raw_copy.RawCopy:
     """What is known of a copy that cannot be opened."""
-    ids = {} if copy.rbd_id else directory.ids(pool.ioctx, (copy.name,))
-    rbd_id = copy.rbd_id or ids.get(copy.name, '')
+    rbd_id = copy.rbd_id or directory.id_of(pool.ioctx, copy.name) or ''
     header = created = None
     with contextlib.suppress(exceptions.Damaged):
         header = directory.header(pool.ioctx, rbd_id)
@@ -196,9 +196,9 @@ def _damaged(
 
 
 def _read(
-    pool: raw_pool.RawPool, copy: Listed, status: states.Status, image: Any
+    pool: raw_pool.RawPool, copy: Listed, image: Any
 ) -> raw_copy.RawCopy:
-    meta = dict(image.metadata_list())
+    meta, status = dict(image.metadata_list()), _status(copy)
     pending = status is states.Status.PENDING
     return raw_copy.RawCopy(
         image_id=copy.image_id,

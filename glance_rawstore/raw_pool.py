@@ -129,7 +129,7 @@ class RawPool(Removal):
         :raises Cancelled: it was deleted meanwhile, or is another's
         """
         part = raw_copy.part_name(image_id)
-        if directory.ids(self.ioctx, [part]).get(part) != rbd_id:
+        if directory.id_of(self.ioctx, part) != rbd_id:
             raise exceptions.Cancelled()
         directory.set_meta(self.ioctx, rbd_id, key, value)
 

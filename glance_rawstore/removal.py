@@ -74,9 +74,7 @@ class Removal(RbdPool):
     def _named(self, name: str) -> str | None:
         # A move to the trash in whose middle a client was killed leaves a
         # name in the directory alone; moving again puts that right.
-        return self.rbd_id(name) or directory.ids(self.ioctx, (name,)).get(
-            name
-        )
+        return self.rbd_id(name) or directory.id_of(self.ioctx, name)
 
     def _trash(self, name: str) -> str | None:
         rbd_id = self._named(name)

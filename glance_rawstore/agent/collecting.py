@@ -87,8 +87,7 @@ def _pending(
         created = directory.created(pool.ioctx, part.rbd_id)
         attended = lease.held(pool.ioctx, part.rbd_id)
         if not attended:
-            here = directory.ids(pool.ioctx, (part.name,))
-            if here.get(part.name) != part.rbd_id:
+            if directory.id_of(pool.ioctx, part.name) != part.rbd_id:
                 continue
             attended = plan.being_taken(created, time.time())
         yield sight.Pending(part.image_id, attended, created)

@@ -102,7 +102,7 @@ def trashed(pool: raw_pool.RawPool, rbd_id: str) -> Trashed:
 def damaged(
     pool: raw_pool.RawPool, image_id: str
 ) -> tuple[raw_copy.RawCopy, ...]:
-    """The copies of an image that cannot be opened, but for trashed ones.
+    """The copies of an image that cannot be opened.
 
     :raises CephUnavailable: the cluster does not answer
     """

@@ -42,7 +42,8 @@ class Queue:
     :ivar length: how many of them were seen
     :ivar strangers: ids of images that Glance does not know, not even as
         deleted, and that have a copy
-    :ivar damaged: copies that cannot be opened, but for trashed ones
+    :ivar damaged: copies that cannot be opened, of images that one in place
+        keeps from being judged
     """
 
     def __init__(self) -> None:

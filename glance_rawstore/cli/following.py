@@ -48,8 +48,7 @@ def look(catalog: Any, pool: raw_pool.RawPool, image_id: str) -> Look:
     message = (opened or tasks)[0].message if tasks else ''
     offered = handover.offered(pool.ioctx, image_id) is not None
     active = pool.status(image_id) is Status.ACTIVE
-    part = raw_copy.part_name(image_id)
-    rbd_id = directory.ids(pool.ioctx, [part]).get(part)
+    rbd_id = directory.id_of(pool.ioctx, raw_copy.part_name(image_id))
     header = directory.header(pool.ioctx, rbd_id) if rbd_id else None
     return Look(
         active=active,

@@ -47,7 +47,7 @@ def _rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
         ('used', output.size(copy.bytes_used)),
         ('age', output.age(copy)),
         ('made from', copy.source_format or '-'),
-        ('rbd image', _rbd_image(copy)),
+        ('rbd image', copy.place),
         ('clones', ', '.join(clones) or 'none'),
     ]
 
@@ -56,14 +56,10 @@ def _damaged_rows(copy: raw_copy.RawCopy) -> list[tuple[str, str]]:
     return [
         ('image', copy.image_id),
         ('status', str(copy.status)),
-        ('rbd image', _rbd_image(copy)),
+        ('rbd image', copy.place),
         ('damaged', copy.damaged),
         ('what to do', raw_copy.ADVICE),
     ]
-
-
-def _rbd_image(copy: raw_copy.RawCopy) -> str:
-    return f'{copy.pool}/{copy.rbd_name} (id {copy.rbd_id})'
 
 
 def _making_rows(making: raw_copy.Making) -> list[tuple[str, str]]:

@@ -174,10 +174,14 @@ class RawCopy:
         return 'some' if self.children is None else str(len(self.children))
 
     @property
+    def place(self) -> str:
+        """Its RBD image, for people."""
+        return f'{self.pool}/{self.rbd_name} (id {self.rbd_id})'
+
+    @property
     def alarm(self) -> str:
         """What an operator is told of one that is damaged."""
         return (
             f'The raw copy of image {self.image_id} is left as it is, since '
-            f'{self.pool}/{self.rbd_name} (id {self.rbd_id}) cannot be '
-            f'opened: {self.damaged} {ADVICE}'
+            f'{self.place} cannot be opened: {self.damaged} {ADVICE}'
         )

@@ -9,6 +9,7 @@ import pytest
 
 from glance_rawstore import aio
 from glance_rawstore import ceph
+from glance_rawstore import handover
 from glance_rawstore import lease
 from tests import images as image_builders
 from tests.fakes import ceph as fakes
@@ -76,3 +77,12 @@ def _leases_end():
         yield
     for found in taken:
         found.release()
+
+
+@pytest.fixture
+def agent(world):
+    """An agent that is there."""
+    found = handover.Presence(world.other_node().ioctx)
+    found.show()
+    yield found
+    found.leave()

@@ -68,15 +68,6 @@ def ends(work, database, monkeypatch):
     work.converter.during = lambda calls: None
 
 
-@pytest.fixture
-def agent(world):
-    """An agent that is there."""
-    found = handover.Presence(world.other_node().ioctx)
-    found.show()
-    yield found
-    found.leave()
-
-
 def a_pass(node):
     wanted, failed = reconciling.reconcile(node)
     assert failed == 0

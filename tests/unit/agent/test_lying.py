@@ -26,6 +26,17 @@ def pending(work, image_id):
     return work.world.begin(image_id)[1]
 
 
+def damaged_in_the_trash(work):
+    """A copy whose last clone is gone, and that cannot be opened; its id."""
+    with volumes(work.world, 2) as consumer:
+        _, rbd_id = work.world.copy(ID)
+        consumer.clone(ID, 'child')
+        work.world.pool.delete(ID)
+        consumer.remove('child')
+    work.world.damage(rbd_id)
+    return rbd_id
+
+
 @pytest.mark.parametrize('make', [active, pending])
 def test_one_that_cannot_be_opened_is_left_and_told_and_others_are_not(
     work, node, make
@@ -49,12 +60,7 @@ def test_one_that_cannot_be_opened_is_left_and_told_and_others_are_not(
 def test_what_is_damaged_in_the_trash_does_not_keep_its_image_from_a_copy(
     work, node
 ):
-    with volumes(work.world, 2) as consumer:
-        _, rbd_id = work.world.copy(ID)
-        consumer.clone(ID, 'child')
-        work.world.pool.delete(ID)
-        consumer.remove('child')
-    work.world.damage(rbd_id)
+    rbd_id = damaged_in_the_trash(work)
 
     assert reconciling.reconcile(node) == ([ID], 0)
     work.run()
@@ -118,12 +124,7 @@ def test_that_of_a_deleted_image_is_told_as_well(work, node):
 
 
 def test_not_even_a_header_is_needed_to_tell_of_it(work, monkeypatch):
-    with volumes(work.world, 2) as consumer:
-        _, rbd_id = work.world.copy(ID)
-        consumer.clone(ID, 'child')
-        work.world.pool.delete(ID)
-        consumer.remove('child')
-    work.world.damage(rbd_id)
+    rbd_id = damaged_in_the_trash(work)
     header = directory.header
 
     def unreadable(ioctx, asked):

@@ -22,15 +22,6 @@ HALF = SIZE // 2
 
 
 @pytest.fixture
-def agent(world):
-    """An agent that is there."""
-    found = handover.Presence(world.other_node().ioctx)
-    found.show()
-    yield found
-    found.leave()
-
-
-@pytest.fixture
 def work(work, monkeypatch):
     """An image of two slices."""
     work.catalog.change(ID, digest='d1635t')

@@ -39,6 +39,16 @@ def begun(work, happens):
     return task
 
 
+def left_to_others(work, task):
+    """The task has failed, and the ``.part`` stays; what is known of it."""
+    assert task.status == 'failure'
+    assert task.message == exceptions.Blocklisted.sentence
+    assert work.world.names() == [PART]
+    assert work.location() is None
+    (known,) = attempts.read_all(work.world.pool.ioctx).values()
+    return known
+
+
 @pytest.mark.usefixtures('_impatient')
 def test_it_ends_at_once_and_its_part_is_left_to_others(work, caplog):
     def during(job, calls):
@@ -47,11 +57,7 @@ def test_it_ends_at_once_and_its_part_is_left_to_others(work, caplog):
 
     task = begun(work, during)
 
-    assert task.status == 'failure'
-    assert task.message == exceptions.Blocklisted.sentence
-    assert work.world.names() == [PART]
-    assert work.location() is None
-    (known,) = attempts.read_all(work.world.pool.ioctx).values()
+    known = left_to_others(work, task)
     assert (known.error, known.refused) == (task.message, False)
     assert 'ceph osd blocklist ls' in caplog.text
 
@@ -129,11 +135,7 @@ def test_who_is_shut_out_as_its_lease_is_confirmed_ends_its_task(
 
     task = begun(work, during)
 
-    assert task.status == 'failure'
-    assert task.message == exceptions.Blocklisted.sentence
-    assert work.world.names() == [PART]
-    assert work.location() is None
-    (known,) = attempts.read_all(work.world.pool.ioctx).values()
+    known = left_to_others(work, task)
     assert known.error == task.message
 
 
